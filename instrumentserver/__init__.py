@@ -1,0 +1,1 @@
+"""QCoDeS instruments in server processes, and proxies that QCoDeS cannot tell from the real thing."""

@@ -1,0 +1,1 @@
+"""Bytes and values: frames, codec, errors and the vocabulary of messages. No sockets, no instruments."""

@@ -1,0 +1,165 @@
+"""Frames: where a message and its buffers begin and end. No sockets here.
+
+A frame is a head of 8 bytes, the lengths of its buffers, one message, and the buffers::
+
+    2 bytes   magic "iS"
+    2 bytes   number of buffers, n
+    4 bytes   size of the message, bytes
+    8 n bytes sizes of the buffers, bytes
+    ...       message (msgpack)
+    ...       buffers, one after the other, as they lie in memory
+
+All integers are unsigned and big-endian. Whatever a head claims is held against `Limits` before
+any memory is taken for it, and memory is taken page by page as the bytes come in: a head that claims
+much and brings nothing costs nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from instrumentserver.errors import ProtocolError
+
+__all__ = ["DEFAULT_LIMITS", "FrameReader", "Limits", "frame_head"]
+
+MAGIC: Final = b"iS"
+_HEAD: Final = struct.Struct("!2sHI")
+_PACK_HEAD: Final = _HEAD.pack
+_UNPACK_HEAD: Final = _HEAD.unpack_from
+_READ_AHEAD: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one frame may claim.
+
+    Attributes:
+        message: Largest message, bytes.
+        buffers: Most buffers, a count.
+        total: Largest sum of all buffers, bytes.
+    """
+
+    message: int = 1 << 26
+    buffers: int = 1024
+    total: int = 1 << 33
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+def frame_head(message_size: int, buffer_sizes: Sequence[int] = ()) -> bytes:
+    """Return what goes before a message of ``message_size`` bytes and its buffers."""
+    if not buffer_sizes:
+        return _PACK_HEAD(MAGIC, 0, message_size)
+    return _PACK_HEAD(MAGIC, len(buffer_sizes), message_size) + struct.pack(
+        f"!{len(buffer_sizes)}Q", *buffer_sizes
+    )
+
+
+class FrameReader:
+    """Takes frames out of a stream of bytes.
+
+    Args:
+        recv_into: Fills the beginning of a buffer and returns how many bytes it wrote, 0 at the end
+            of the stream; may block. `socket.socket.recv_into` is one.
+        limits: What a frame may claim.
+
+    One thread at a time. After a `ProtocolError` the stream has no defined position: close it.
+    """
+
+    def __init__(self, recv_into: Callable[[memoryview], int], limits: Limits = DEFAULT_LIMITS) -> None:
+        self._recv_into = recv_into
+        self._limits = limits
+        self._store = memoryview(bytearray(_READ_AHEAD))
+        self._start = 0
+        self._end = 0
+
+    def read(self) -> tuple[memoryview, Sequence[memoryview]]:
+        """Return the next message and its buffers, blocking until they are complete.
+
+        The message is a view that the next call overwrites; the buffers belong to the caller.
+
+        Raises:
+            EOFError: The stream ended, between two frames or inside one.
+            ProtocolError: The head is not one of ours, or claims more than the limits.
+        """
+        if self._start == self._end:
+            # Nearly every frame is short, has no buffers, and comes alone and whole: one read, one view.
+            store = self._store
+            end = self._recv_into(store)
+            if end >= _HEAD.size:
+                magic, count, size = _UNPACK_HEAD(store)
+                if magic == MAGIC and not count and size == end - _HEAD.size <= self._limits.message:
+                    return store[_HEAD.size : end], ()
+            elif not end:
+                raise EOFError("the stream ended")
+            self._start, self._end = 0, end
+        return self._read_any()
+
+    def _read_any(self) -> tuple[memoryview, Sequence[memoryview]]:
+        self._need(_HEAD.size)
+        magic, count, size = _UNPACK_HEAD(self._store, self._start)
+        limits = self._limits
+        if magic != MAGIC:
+            raise ProtocolError(f"a frame begins with {magic!r} instead of {MAGIC!r}")
+        if size > limits.message:
+            raise ProtocolError(f"a message of {size} bytes is over the limit of {limits.message} bytes")
+        if count > limits.buffers:
+            raise ProtocolError(f"a frame with {count} buffers is over the limit of {limits.buffers}")
+        self._start += _HEAD.size
+        sizes = self._read_sizes(count) if count else ()
+        message = self._read_message(size)
+        return message, [self._read_buffer(length) for length in sizes]
+
+    def _read_sizes(self, count: int) -> tuple[int, ...]:
+        self._need(8 * count)
+        sizes = struct.unpack_from(f"!{count}Q", self._store, self._start)
+        self._start += 8 * count
+        if sum(sizes) > self._limits.total:
+            raise ProtocolError(
+                f"buffers of {sum(sizes)} bytes are over the limit of {self._limits.total} bytes"
+            )
+        return sizes
+
+    def _read_message(self, size: int) -> memoryview:
+        if size <= len(self._store):
+            self._need(size)
+            message = self._store[self._start : self._start + size]
+            self._start += size
+            return message
+        return self._read_buffer(size)
+
+    def _read_buffer(self, size: int) -> memoryview:
+        try:
+            # numpy leaves new memory untouched; a bytearray would fill it with zeros, and so take it.
+            view = np.empty(size, np.uint8).data
+        except MemoryError as error:
+            raise ProtocolError(f"there is no memory for {size} bytes that a frame claims") from error
+        filled = min(size, self._end - self._start)
+        view[:filled] = self._store[self._start : self._start + filled]
+        self._start += filled
+        while filled < size:
+            filled += self._receive(view[filled:])
+        return view
+
+    def _need(self, size: int) -> None:
+        """Have ``size`` bytes, at most the read-ahead, in the store from its start on."""
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif self._start + size > len(self._store):
+            rest = bytes(self._store[self._start : self._end])
+            self._start, self._end = 0, len(rest)
+            self._store[: self._end] = rest
+        while self._end - self._start < size:
+            self._end += self._receive(self._store[self._end :])
+
+    def _receive(self, into: memoryview) -> int:
+        received = self._recv_into(into)
+        if not received:
+            raise EOFError("the stream ended")
+        return received
