@@ -1,0 +1,1 @@
+"""Connections between processes: sockets, the opening words, the token."""

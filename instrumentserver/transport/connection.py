@@ -1,0 +1,123 @@
+"""A connection: values in, values out, over a stream socket."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Sequence
+from typing import Any, Final
+
+from instrumentserver.errors import CallTimeout, NotPortable
+from instrumentserver.wire.codec import Codec
+from instrumentserver.wire.framing import DEFAULT_LIMITS, FrameReader, Limits, frame_head
+
+__all__ = ["Connection"]
+
+_MOST_PARTS: Final = 512
+"""Parts of one gathered write; POSIX guarantees 16, every system in use takes 1024."""
+_LARGE: Final = 1 << 20
+"""Messages of more bytes than this are held against the limits, and their memory is given back."""
+
+
+class Connection:
+    """Sends and receives values, one thread at a time.
+
+    Args:
+        sock: A connected stream socket, blocking; the connection owns it from now on.
+        codec: Encodes and decodes; for this connection alone.
+        limits: What a frame may claim, in both directions.
+    """
+
+    def __init__(self, sock: socket.socket, codec: Codec, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._sock = sock
+        self._read = FrameReader(sock.recv_into, limits).read
+        self._sendall = sock.sendall
+        self._limits = limits
+        self._encode = codec.encode
+        self._decode = codec.decode
+        self._trim = codec.trim
+
+    def send(self, value: Any) -> None:
+        """Send one value, blocking until the system has taken all of it.
+
+        Raises:
+            NotPortable: The value has no form on the wire, or is over the limits. Nothing was sent.
+            OSError: The line is cut. The peer never acts on an incomplete value.
+        """
+        message, buffers = self._encode(value)
+        size = len(message)
+        if buffers or size > _LARGE:
+            self._send_large(message, buffers)
+        else:
+            self._sendall(frame_head(size) + message)
+
+    def receive(self, timeout: float | None = None) -> Any:
+        """Return the next value, blocking until it is there.
+
+        Args:
+            timeout: Longest time to wait for each piece of it, seconds; None waits for ever.
+
+        Raises:
+            CallTimeout: The time ran out. The connection has no defined position any more: close it.
+            EOFError: The peer closed the connection.
+            OSError: The line is cut.
+            ProtocolError: The bytes are none of ours: close it.
+        """
+        if timeout is None:
+            return self._decode(*self._read())
+        self._sock.settimeout(timeout)
+        try:
+            frame = self._read()
+        except TimeoutError as error:
+            raise CallTimeout(f"no answer within {timeout:g} s") from error
+        self._sock.settimeout(None)
+        return self._decode(*frame)
+
+    def is_cut(self) -> bool:
+        """Return whether the peer is known to have gone; False is no promise."""
+        try:
+            timeout = self._sock.gettimeout()
+            self._sock.setblocking(False)
+            try:
+                return self._sock.recv(1, socket.MSG_PEEK) == b""
+            finally:
+                self._sock.settimeout(timeout)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        """Close the socket; a second call does nothing. Never blocks."""
+        with contextlib.suppress(OSError):
+            self._sock.close()
+
+    def shutdown(self) -> None:
+        """Cut the line for both sides, waking a thread that waits in `receive`."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _send_large(self, message: bytes, buffers: Sequence[memoryview]) -> None:
+        if len(message) > _LARGE:
+            self._trim()
+        sizes = [buffer.nbytes for buffer in buffers]
+        for size, limit in ((len(message), self._limits.message), (sum(sizes), self._limits.total)):
+            if size > limit:
+                raise NotPortable(
+                    f"a value of {size} bytes is over the limit of {limit} bytes; send it in several parts, "
+                    f"or as a numpy array where it is a list, or in a file where it is text or bytes"
+                )
+        self._send_parts([frame_head(len(message), sizes) + message, *buffers])
+
+    def _send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+        if not hasattr(self._sock, "sendmsg"):
+            for part in parts:
+                self._sendall(part)
+            return
+        rest = [memoryview(part) for part in parts]
+        while rest:
+            sent = self._sock.sendmsg(rest[:_MOST_PARTS])
+            while rest and sent >= rest[0].nbytes:
+                sent -= rest.pop(0).nbytes
+            if sent:
+                rest[0] = rest[0][sent:]
