@@ -1,1 +1,48 @@
 """QCoDeS instruments in server processes, and proxies that QCoDeS cannot tell from the real thing."""
+
+from .client import RemoteInstrument, time_limit
+from .errors import (
+    CallCycle,
+    CallTimeout,
+    ConnectFailed,
+    InstrumentServerError,
+    NotPortable,
+    ProtocolError,
+    RemoteError,
+    ServerLost,
+    UnknownName,
+    UsageError,
+)
+from .instrument import Instrument
+from .process import (
+    Server,
+    connect,
+    find_instrument,
+    find_or_create_instrument,
+    list_servers,
+    start_server,
+    stop_server,
+)
+
+__all__ = [
+    "CallCycle",
+    "CallTimeout",
+    "ConnectFailed",
+    "Instrument",
+    "InstrumentServerError",
+    "NotPortable",
+    "ProtocolError",
+    "RemoteError",
+    "RemoteInstrument",
+    "Server",
+    "ServerLost",
+    "UnknownName",
+    "UsageError",
+    "connect",
+    "find_instrument",
+    "find_or_create_instrument",
+    "list_servers",
+    "start_server",
+    "stop_server",
+    "time_limit",
+]

@@ -1,0 +1,78 @@
+"""The link of a remote instrument: one session, one name, and every proxy below it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from instrumentserver.errors import InstrumentServerError
+from instrumentserver.schema import InstrumentSchema
+from instrumentserver.transport.address import Address
+from instrumentserver.wire.messages import Op
+
+from .session import Session
+
+__all__ = ["Link"]
+
+
+class Link:
+    """Carries the calls of all proxies of one instrument, and notices when its tree has changed.
+
+    Args:
+        session: The session with its server.
+        name: The instrument's name.
+        schema: Its schema.
+
+    Attributes:
+        version: Number of the latest change of the tree that the proxies show.
+        apply: Brings the proxies up to a schema.
+    """
+
+    def __init__(self, session: Session, name: str, schema: InstrumentSchema) -> None:
+        self.session = session
+        self.name = name
+        self.version = schema.version
+        self.apply: Callable[[InstrumentSchema], None] = lambda schema: None
+        self._refreshing = threading.Lock()
+
+    def request(self, operation: str, path: str, *arguments: Any) -> Any:
+        """Have the server carry out an operation and return the value; see `Session.request`."""
+        reply = self.session.request([operation, path, *arguments])
+        if reply[0] != self.version:
+            self.notice(reply[0])
+        return reply[1]
+
+    def notice(self, version: int) -> None:
+        """Bring the proxies up to date, since a reply carried another version than theirs.
+
+        Fails silently: the next reply brings the version again.
+        """
+        if not version or not self._refreshing.acquire(blocking=False):
+            return
+        try:
+            self._refresh()
+        except (InstrumentServerError, LookupError):
+            pass
+        finally:
+            self._refreshing.release()
+
+    def refresh(self) -> None:
+        """Bring the proxies up to date."""
+        with self._refreshing:
+            self._refresh()
+
+    def take(self, schema: InstrumentSchema) -> None:
+        """Bring the proxies up to a schema that has come already."""
+        with self._refreshing:
+            self.apply(schema)
+            self.version = schema.version
+
+    def address(self, path: str = "") -> Address:
+        """Return the address of a part of the instrument, by default of the instrument itself."""
+        return Address(self.session.address, path or self.name)
+
+    def _refresh(self) -> None:
+        schema: InstrumentSchema = self.session.request([Op.SCHEMA, self.name])[1]
+        self.apply(schema)
+        self.version = schema.version

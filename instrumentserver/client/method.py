@@ -1,0 +1,78 @@
+"""Methods of remote things."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from instrumentserver.schema import MethodSchema, SignatureSchema
+from instrumentserver.wire.messages import Op
+
+from .link import Link
+
+__all__ = ["RemoteMethod"]
+
+
+class RemoteMethod:
+    """A method that runs on the server.
+
+    Args:
+        link: The instrument's link.
+        path: Path of the thing whose method it is.
+        schema: Its schema.
+    """
+
+    def __init__(self, link: Link, path: str, schema: MethodSchema) -> None:
+        self._link = link
+        self._path = path
+        self._schema = schema
+        self.__name__ = schema.name
+        self.__qualname__ = f"{path}.{schema.name}"
+        self.__doc__ = schema.doc
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the method on the server and return what it returns."""
+        return self._link.request(Op.CALL, self._path, self.__name__, list(args), kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature | None:
+        described = self._schema.signature
+        return None if described is None else _signature(described)
+
+    def __repr__(self) -> str:
+        return f"<RemoteMethod {self.__name__} of {self._link.address(self._path)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemoteMethod, (self._link, self._path, self._schema)
+
+
+class _Shown:
+    """Stands for a default or an annotation that cannot travel; reads as it reads on the server."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _signature(described: SignatureSchema) -> inspect.Signature:
+    empty = inspect.Parameter.empty
+    parameters = []
+    for argument in described.arguments:
+        default: Any = empty
+        if argument.has_default:
+            default = argument.default if argument.default_text is None else _Shown(argument.default_text)
+        parameters.append(
+            inspect.Parameter(
+                argument.name,
+                inspect._ParameterKind(argument.kind),
+                default=default,
+                annotation=_annotation(argument.annotation),
+            )
+        )
+    return inspect.Signature(parameters, return_annotation=_annotation(described.returns))
+
+
+def _annotation(text: str | None) -> Any:
+    return inspect.Parameter.empty if text is None else _Shown(text)

@@ -1,0 +1,248 @@
+"""Remote parameters: real QCoDeS parameters whose value, limits and metadata are the server's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from qcodes.parameters import ArrayParameter, MultiParameter, Parameter, ParameterBase
+from qcodes.validators import Arrays
+
+from instrumentserver.schema import ParameterSchema
+from instrumentserver.wire.classes import find_class_text
+from instrumentserver.wire.messages import Op
+
+from .attribute import NestedAttributes, ServerAttribute, bound, get_attribute, set_attribute
+from .cache import RemoteCache
+from .claim import claimed_class
+from .link import Link
+from .metadatable import RemoteMetadatable
+from .method import RemoteMethod
+
+__all__ = ["RemoteArrayParameter", "RemoteMultiParameter", "RemoteParameter", "build_parameter"]
+
+_LOCAL: Final = frozenset(("cache", "get", "set", "get_latest", "on_set_callback", "global_on_set_callback"))
+"""Public attributes that belong to this process's object."""
+
+
+class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
+    """What all remote parameters have in common.
+
+    Scaling, value maps, parsers, steps and delays act on the server alone: here a value is passed on as it is,
+    and the attributes that say how it is treated are read and set on the server.
+
+    Args:
+        link: The instrument's link.
+        path: The parameter's path.
+        schema: Its schema.
+        instrument: The proxy of the module that it belongs to.
+        kwargs: Further arguments of the QCoDeS class.
+    """
+
+    _unpacking: tuple[int, bool] | None = None
+
+    def __init__(
+        self, link: Link, path: str, schema: ParameterSchema, instrument: Any, **kwargs: Any
+    ) -> None:
+        self._link = link
+        self._path = path
+        self._schema = schema
+        self._remote_cache = RemoteCache(link, path)
+        super().__init__(
+            name=schema.name,
+            instrument=instrument,
+            bind_to_instrument=False,
+            snapshot_value=schema.snapshot_value,
+            register_name=schema.register_name,
+            **kwargs,
+        )
+        self.snapshot_exclude = schema.snapshot_exclude
+        self._methods = {method.name: RemoteMethod(link, path, method) for method in schema.methods}
+        self.__doc__ = schema.doc
+        self._is_built = True
+
+    # Attributes that the server keeps. ``label`` and its like are also properties of QCoDeS's classes.
+    label = ServerAttribute()
+    unit = ServerAttribute()
+    vals = ServerAttribute()  # type: ignore[assignment]
+    validators = ServerAttribute()  # type: ignore[assignment]
+    step = ServerAttribute()  # type: ignore[assignment]
+    scale = ServerAttribute()
+    offset = ServerAttribute()
+    inter_delay = ServerAttribute()  # type: ignore[assignment]
+    post_delay = ServerAttribute()  # type: ignore[assignment]
+    val_mapping = ServerAttribute()
+    inverse_val_mapping = ServerAttribute()
+    get_parser = ServerAttribute()  # type: ignore[assignment]
+    set_parser = ServerAttribute()  # type: ignore[assignment]
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # type: ignore[override,misc]
+        return claimed_class(self._schema.classes, type(self))
+
+    @property
+    def cache(self) -> Any:
+        """The cache of the parameter, which is the server's."""
+        return self._remote_cache
+
+    @cache.setter
+    def cache(self, cache: object) -> None:
+        """Ignore the cache that QCoDeS's constructor makes."""
+
+    @property
+    def _implements_get_raw(self) -> bool:
+        return self._schema.gettable
+
+    @property
+    def _implements_set_raw(self) -> bool:
+        return self._schema.settable
+
+    def get_raw(self) -> Any:
+        """Read the raw value from the hardware, without parsing and scaling it."""
+        return self._link.request(Op.CALL, self._path, "get_raw", [], {})
+
+    def set_raw(self, value: Any) -> None:
+        """Send a raw value to the hardware, without checking, scaling and stepping."""
+        self._link.request(Op.CALL, self._path, "set_raw", [value], {})
+
+    def _wrap_get(self, get_function: Callable[..., Any]) -> Callable[..., Any]:
+        link, request, message = self._link, self._link.session.request, [Op.GET, self._path]
+
+        def get(*args: Any, **kwargs: Any) -> Any:
+            """Return the value, read from the hardware by the server."""
+            if not self._gettable:
+                raise TypeError("Trying to get a parameter that is not gettable.", f"getting {self}")
+            if kwargs:
+                return link.request(Op.CALL, self._path, "get", list(args), kwargs)
+            reply = request([*message, *args] if args else message)
+            if reply[0] != link.version:
+                link.notice(reply[0])
+            return reply[1]
+
+        return get
+
+    def _wrap_set(self, set_function: Callable[..., None]) -> Callable[..., None]:
+        link, path, request = self._link, self._path, self._link.session.request
+
+        def set(value: Any, **kwargs: Any) -> None:
+            """Have the server check the value and send it to the hardware."""
+            if not self._settable:
+                raise TypeError(
+                    "Trying to set a parameter that is not settable.", f"setting {self} to {value}"
+                )
+            reply = request([Op.SET, path, value, kwargs] if kwargs else [Op.SET, path, value])
+            if reply[0] != link.version:
+                link.notice(reply[0])
+
+        return set
+
+    def validate(self, value: Any) -> None:
+        """Have the server check a value.
+
+        Raises:
+            TypeError: It is of the wrong type.
+            ValueError: It is outside the limits.
+        """
+        self._link.request(Op.VALIDATE, self._path, value)
+
+    def add_validator(self, vals: Any) -> None:
+        """Add a validator on the server."""
+        self._link.request(Op.CALL, self._path, "add_validator", [vals], {})
+
+    def remove_validator(self) -> Any:
+        """Remove the validator that was added last from the server's parameter and return it."""
+        return self._link.request(Op.CALL, self._path, "remove_validator", [], {})
+
+    def unpack_self(self, value: Any) -> Any:
+        """Return the pairs of parameter and value that a dataset stores for one value of this parameter."""
+        # Asked for at every point of a measurement: the kind of validator is fetched once for each state of the tree.
+        if self._unpacking is None or self._unpacking[0] != self._link.version:
+            self._unpacking = self._link.version, isinstance(self.vals, Arrays)
+        return super().unpack_self(value) if self._unpacking[1] else [(self, value)]
+
+    def _build__doc__(self) -> Any:
+        return self._schema.doc
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not self._is_built:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        method = self._methods.get(name)
+        if method is not None:
+            return method
+        return bound(self, get_attribute(self, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if (
+            not self._is_built
+            or name.startswith("_")
+            or name in _LOCAL
+            or name not in self._schema.attributes
+            or isinstance(getattr(type(self), name, None), ServerAttribute)
+        ):
+            super().__setattr__(name, value)
+        else:
+            set_attribute(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._schema.attributes and name not in vars(self):
+            self.delattr(name)
+        else:
+            super().__delattr__(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(type(self)), *self._schema.attributes, *self._methods})
+
+
+class RemoteParameter(_Remote, Parameter):
+    """A parameter with one value."""
+
+    def __init__(self, link: Link, path: str, schema: ParameterSchema, instrument: Any) -> None:
+        super().__init__(
+            link, path, schema, instrument, label=schema.label, unit=schema.unit, get_cmd=False, set_cmd=False
+        )
+
+
+class RemoteArrayParameter(_Remote, ArrayParameter):
+    """A parameter with an array of values on a fixed grid of setpoints."""
+
+    def __init__(self, link: Link, path: str, schema: ParameterSchema, instrument: Any) -> None:
+        super().__init__(
+            link, path, schema, instrument, label=schema.label, unit=schema.unit, **schema.extras
+        )
+
+    shape = ServerAttribute()
+    setpoints = ServerAttribute()
+    setpoint_names = ServerAttribute()
+    setpoint_labels = ServerAttribute()
+    setpoint_units = ServerAttribute()
+
+
+class RemoteMultiParameter(_Remote, MultiParameter):
+    """A parameter with several values of different kinds."""
+
+    def __init__(self, link: Link, path: str, schema: ParameterSchema, instrument: Any) -> None:
+        super().__init__(link, path, schema, instrument, **schema.extras)
+
+    names = ServerAttribute()
+    shapes = ServerAttribute()
+    labels = ServerAttribute()
+    units = ServerAttribute()
+    setpoints = ServerAttribute()
+    setpoint_names = ServerAttribute()
+    setpoint_labels = ServerAttribute()
+    setpoint_units = ServerAttribute()
+
+
+_KINDS: Final[tuple[tuple[type[ParameterBase], Callable[..., _Remote]], ...]] = (
+    (ArrayParameter, RemoteArrayParameter),
+    (MultiParameter, RemoteMultiParameter),
+)
+
+
+def build_parameter(link: Link, path: str, schema: ParameterSchema, instrument: Any) -> _Remote:
+    """Return a proxy of the kind that fits the class of the parameter."""
+    classes = [cls for cls in map(find_class_text, schema.classes) if cls is not None]
+    for kind, build in _KINDS:
+        if kind in classes and (schema.gettable or schema.settable):
+            return build(link, path, schema, instrument)
+    return RemoteParameter(link, path, schema, instrument)

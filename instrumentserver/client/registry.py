@@ -1,0 +1,193 @@
+"""Which proxies this process holds; how an address becomes a proxy."""
+
+from __future__ import annotations
+
+import atexit
+import copyreg
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from qcodes.instrument import ChannelTuple, Instrument, InstrumentBase
+from qcodes.parameters import Function, ParameterBase
+
+from instrumentserver.errors import InstrumentServerError, NotPortable, UnknownName
+from instrumentserver.schema import InstrumentSchema, validator_extension
+from instrumentserver.transport.address import Address
+from instrumentserver.wire.codec import Codec, Extension
+from instrumentserver.wire.messages import HANDLE_CODE, Op
+
+from .function import RemoteFunction
+from .instrument import RemoteInstrument
+from .link import Link
+from .module import RemoteModule
+from .parameter import RemoteArrayParameter, RemoteMultiParameter, RemoteParameter
+from .session import Session, session_with
+from .tree import RemoteChannelList, RemoteChannelTuple
+
+__all__ = [
+    "address_of",
+    "find_proxy",
+    "find_proxy_at",
+    "forget_dead",
+    "open_session",
+    "proxies",
+    "take_schema",
+]
+
+_roots: Final[WeakValueDictionary[tuple[Session, str], RemoteInstrument]] = WeakValueDictionary()
+_guard: Final = threading.RLock()
+_PROXIES: Final = (
+    RemoteInstrument,
+    RemoteModule,
+    RemoteParameter,
+    RemoteArrayParameter,
+    RemoteMultiParameter,
+    RemoteFunction,
+    RemoteChannelTuple,
+    RemoteChannelList,
+)
+
+
+def open_session(address: str) -> Session:
+    """Return this process's session with the server at an address; it need not be there yet."""
+    return session_with(address, new_codec)
+
+
+def new_codec() -> Codec:
+    """Return a codec that sends proxies as handles and receives handles as proxies."""
+    return Codec([Extension(HANDLE_CODE, _dump, _load), validator_extension()])
+
+
+def address_of(thing: object) -> Address | None:
+    """Return the address of a proxy, None for any other object."""
+    if type(thing) in _PROXIES:
+        link: Link | None = vars(thing).get("_link")
+        if link is not None:
+            return link.address(vars(thing)["_path"])
+    return None
+
+
+def find_proxy(address: Address) -> Any:
+    """Return the proxy of an instrument or of a part of one; the same object every time.
+
+    Raises:
+        UnknownName: There is no such part, or no such instrument.
+        ConnectFailed: Its server is not running.
+    """
+    name, *parts = address.path.split(".")
+    session = open_session(address.server)
+    thing: Any = _roots.get((session, name))
+    if thing is None:
+        with _guard:
+            thing = _roots.get((session, name)) or take_schema(session, session.request([Op.SCHEMA, name])[1])
+    for part in parts:
+        thing = _step(thing, part, address)
+    return thing
+
+
+def find_proxy_at(address: str) -> Any:
+    """Return the proxy for an address in text; what pickled proxies are made of again."""
+    return find_proxy(Address.parse(address))
+
+
+def take_schema(session: Session, schema: InstrumentSchema) -> RemoteInstrument:
+    """Return the proxy for an instrument whose schema has come, made or brought up to date."""
+    name = schema.modules[0].path
+    with _guard:
+        root = _roots.get((session, name))
+        if root is not None and root._is_built:
+            root._link.take(schema)
+            return root
+        if not _roots:
+            # After QCoDeS's own, so before it: QCoDeS closes what is in its registry when Python ends.
+            atexit.unregister(_leave_instruments_running)
+            atexit.register(_leave_instruments_running)
+        root = RemoteInstrument(Link(session, name, schema), schema)
+        _roots[session, name] = root
+        return root
+
+
+def proxies() -> list[RemoteInstrument]:
+    """Return the remote instruments that this process holds."""
+    return list(_roots.values())
+
+
+def forget_dead(name: str, session: Session) -> None:
+    """Take the proxy of an instrument that exists no more out of QCoDeS's registry, so that its name is free.
+
+    Args:
+        name: The instrument's name.
+        session: With the server that shall have an instrument of that name, and has none. A proxy of
+            an earlier one there stays: it will stand for the new one.
+
+    Raises:
+        KeyError: The name belongs to an instrument that does exist.
+    """
+    taken: Any = Instrument._all_instruments.get(name)
+    if taken is None:
+        return
+    if type(taken) is RemoteInstrument:
+        if taken._link.session is session:
+            return
+        try:
+            if name not in taken._link.session.request([Op.INSTRUMENTS, ""])[1]:
+                taken._forget()
+                return
+        except InstrumentServerError:
+            taken._forget()
+            return
+    raise KeyError(f"Another instrument has the name: {name}; it is {taken!r}")
+
+
+def _step(thing: Any, part: str, address: Address) -> Any:
+    if isinstance(thing, ChannelTuple):
+        if part.isdigit() and int(part) < len(thing):
+            return thing[int(part)]
+        found = [channel for channel in thing if channel.short_name == part]
+        if found:
+            return found[0]
+    elif isinstance(thing, InstrumentBase):
+        if not _has(thing, part):
+            thing._link.refresh()  # type: ignore[attr-defined]
+        for named in (thing.parameters, thing.functions, thing.submodules):
+            if part in named:
+                return named[part]
+    raise UnknownName(f"{address} leads nowhere: {thing!r} has no {part!r}")
+
+
+def _has(thing: InstrumentBase, part: str) -> bool:
+    return part in thing.parameters or part in thing.functions or part in thing.submodules
+
+
+def _dump(value: object) -> Any:
+    address = address_of(value)
+    if address is not None:
+        return str(address)
+    if isinstance(value, InstrumentBase | ParameterBase | ChannelTuple | Function):
+        raise NotPortable(
+            f"{value!r} lives in this process only and cannot be used by a server; "
+            f"create its instrument with server_name=..., then a handle of it can travel"
+        )
+    return None
+
+
+def _load(plain: Any) -> Any:
+    return find_proxy_at(plain)
+
+
+def _leave_instruments_running() -> None:
+    for root in proxies():
+        root.remove_instance(root)
+
+
+def _reduce(proxy: Any) -> tuple[Callable[[str], Any], tuple[str]]:
+    address = address_of(proxy)
+    if address is None:
+        raise NotPortable(f"{proxy!r} was closed and cannot be pickled")
+    return find_proxy_at, (str(address),)
+
+
+for _kind in _PROXIES:
+    copyreg.pickle(_kind, _reduce)  # type: ignore[arg-type]

@@ -1,0 +1,293 @@
+"""A session: one client process's acquaintance with one server."""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import os
+import socket
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Final
+
+from instrumentserver.directory import Directory, Record
+from instrumentserver.errors import (
+    ConnectFailed,
+    InstrumentServerError,
+    ProtocolError,
+    ServerLost,
+)
+from instrumentserver.transport.chain import current_work
+from instrumentserver.transport.connection import Connection
+from instrumentserver.transport.exits import describe_exit
+from instrumentserver.transport.handshake import HANDSHAKE_SECONDS, greet_server
+from instrumentserver.transport.sockets import connect_socket
+from instrumentserver.wire.codec import Codec
+from instrumentserver.wire.failures import load_failure
+from instrumentserver.wire.messages import CHAINED
+
+__all__ = ["Session", "session_with", "time_limit"]
+
+_MOST_IDLE: Final = 16
+_LAST_LINES: Final = 15
+_time_limit: Final[ContextVar[float | None]] = ContextVar("time_limit", default=None)
+
+
+class Session:
+    """Connections to one server, as many as there are calls at the same time.
+
+    Any number of threads may use it. A connection is used by one thread for one call; what ends a call early
+    (Ctrl-C, a time limit) closes it, so that a late answer is never taken for the next one's.
+
+    Args:
+        address: The server's address.
+        new_codec: Makes a codec that knows handles.
+        directory: Where the server's record and the token are.
+    """
+
+    def __init__(self, address: str, new_codec: Callable[[], Codec], directory: Directory) -> None:
+        self.address = address
+        self._directory = directory
+        # TCP takes what is sent to a peer that has gone, and tells afterwards; a Unix socket refuses it.
+        self._may_be_cut = not address.startswith("unix:")
+        self._new_codec = new_codec
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        self._record: Record | None = None
+
+    def request(self, request: list[Any]) -> list[Any]:
+        """Send a request and return the reply, ``[version, value, ...]``, blocking until it is there.
+
+        Raises:
+            NotPortable: Something in the request cannot travel. Nothing was sent.
+            ConnectFailed: The server is not there. Nothing was sent.
+            ServerLost: The server went away before it answered; the request may have been carried out.
+            CallTimeout: The time set with `time_limit` ran out; the request is carried out all the same.
+            Exception: Whatever the driver raised.
+        """
+        work = current_work.get()
+        if work is not None:
+            chain = work.chain()
+            if chain:
+                request = [CHAINED, chain, *request]
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            try:
+                if self._may_be_cut and connection.is_cut():
+                    connection = self._reconnect(connection)
+                connection.send(request)
+            except OSError:
+                # The server never acts on an incomplete request, so this one may be sent again.
+                connection = self._reconnect(connection)
+                connection.send(request)
+            reply: list[Any] = connection.receive(_time_limit.get())
+        except ProtocolError:
+            self._discard(connection)
+            raise
+        except (EOFError, OSError) as error:
+            self._discard(connection)
+            if isinstance(error, InstrumentServerError):
+                raise
+            raise ServerLost(self._last_words("ended before it answered")) from None
+        except InstrumentServerError:
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            self._discard(connection)
+            raise
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(connection)
+        else:
+            self._close(connection)
+        if len(reply) > 2:
+            _finish(*reply[2:])
+        return reply
+
+    def greet(self) -> None:
+        """Make sure that the server is there and knows us.
+
+        Raises:
+            ConnectFailed: It is not.
+        """
+        self._idle.append(self._connect())
+
+    def close(self) -> None:
+        """Close all idle connections; the next request opens a new one."""
+        while self._idle:
+            self._close(self._idle.pop())
+
+    def wait_until_gone(self, timeout: float) -> bool:
+        """Wait until the server has closed an idle connection of ours; return whether it did within ``timeout`` s."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return True
+        try:
+            connection.receive(timeout)
+        except TimeoutError:
+            return False
+        except (EOFError, OSError, ProtocolError):
+            return True
+        finally:
+            self._close(connection)
+            self.close()
+        return False
+
+    def abandon(self) -> None:
+        """Close all connections at once, also those in use; in a forked child, the parent goes on using its own."""
+        for connection in self._open:
+            connection.close()
+        self._open = set()
+        self._idle = []
+
+    def _connect(self) -> Connection:
+        directory = self._directory
+        scheme, _, name = self.address.partition(":")
+        if scheme == "unix":
+            record = directory.find(name)
+            if record is None:
+                raise ConnectFailed(self._last_words("is not running"))
+            self._record = record
+        try:
+            sock = connect_socket(self.address, directory.socket_path(name), HANDSHAKE_SECONDS)
+        except OSError as error:
+            raise ConnectFailed(self._last_words(f"does not take connections ({error})")) from error
+        try:
+            greet_server(sock, directory.token())
+            connection = Connection(sock, self._new_codec())
+            connection.send(introduction())
+            connection.receive()
+            sock.settimeout(None)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, EOFError | OSError) and not isinstance(error, InstrumentServerError):
+                raise ConnectFailed(self._last_words("closed the connection at once")) from error
+            raise
+        self._open.add(connection)
+        return connection
+
+    def _reconnect(self, broken: Connection) -> Connection:
+        self._close(broken)
+        self.close()
+        return self._connect()
+
+    def _discard(self, connection: Connection) -> None:
+        """Close a connection without a defined position; keep the server from believing that we have gone."""
+        if not self._idle:
+            with suppress(InstrumentServerError, OSError):
+                self._idle.append(self._connect())
+        self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        connection.close()
+
+    def _last_words(self, what: str) -> str:
+        """Return what is known about a server that is not there: how it ended, and the end of its log."""
+        name = self.address.removeprefix("unix:")
+        text = f"server {name!r} {what}"
+        record = self._record
+        if record is None:
+            return f"{text}; start it with start_server({name!r}), or create an instrument on it"
+        ended = describe_exit(record.pid)
+        text = f"{text} ({ended})" if ended else text
+        lines = _tail(Path(record.log), _LAST_LINES)
+        return f"{text}; the end of its log {record.log}:\n{lines}" if lines else text
+
+
+def _finish(printed: list[list[Any]] | None, failure: dict[str, Any] | None = None) -> None:
+    """Print what the driver printed, and raise what it raised."""
+    for to_error, text in printed or ():
+        stream = sys.stderr if to_error else sys.stdout
+        if stream is not None:
+            stream.write(text)
+    if failure is not None:
+        raise load_failure(failure)
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Limit the time that each call in the block may take to be answered.
+
+    Args:
+        seconds: The limit, seconds; None for none, as it is outside any block.
+
+    A call over the limit raises `CallTimeout`; the server finishes it all the same. The limit holds for the
+    present thread and context.
+    """
+    token = _time_limit.set(seconds)
+    try:
+        yield
+    finally:
+        _time_limit.reset(token)
+
+
+_sessions: Final[dict[tuple[str, str], Session]] = {}
+_session_id: Final[list[str]] = []
+_guard: Final = threading.Lock()
+
+
+def session_with(address: str, new_codec: Callable[[], Codec]) -> Session:
+    """Return this process's session with the server at an address; it need not be there yet."""
+    directory = Directory.default()
+    key = (str(directory.root), address)
+    with _guard:
+        session = _sessions.get(key)
+        if session is None:
+            if not _sessions:
+                atexit.register(_close_all)
+                if hasattr(os, "register_at_fork"):
+                    os.register_at_fork(after_in_child=_after_fork)
+            session = _sessions[key] = Session(address, new_codec, directory)
+        return session
+
+
+def introduction() -> dict[str, Any]:
+    """Return who we are, for the server's status."""
+    if not _session_id:
+        _session_id.append(uuid.uuid4().hex)
+    return {
+        "session": _session_id[0],
+        "pid": os.getpid(),
+        "user": _user(),
+        "host": socket.gethostname(),
+        "program": Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python",
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+def _close_all() -> None:
+    """Close all connections when Python ends; a later exit handler that calls a server gets a new one."""
+    for session in _sessions.values():
+        session.abandon()
+
+
+def _after_fork() -> None:
+    _session_id.clear()
+    for session in _sessions.values():
+        session.abandon()
+
+
+def _tail(path: Path, lines: int) -> str:
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 1_000 * lines))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])

@@ -1,0 +1,165 @@
+"""The parts of an instrument, described for a proxy. Everything here travels by itself as a value."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = [
+    "ArgumentSchema",
+    "ChannelListSchema",
+    "FunctionSchema",
+    "InstrumentSchema",
+    "MethodSchema",
+    "ModuleSchema",
+    "ParameterSchema",
+    "SignatureSchema",
+]
+
+
+class ArgumentSchema(NamedTuple):
+    """One argument of a method.
+
+    Attributes:
+        name: Its name.
+        kind: Its kind, as `inspect.Parameter` counts kinds.
+        has_default: Whether it may be left out.
+        default: The default where it has a value form.
+        default_text: How the default reads where it has none, else None.
+        annotation: Its annotation as text, None without one.
+    """
+
+    name: str
+    kind: int
+    has_default: bool
+    default: Any
+    default_text: str | None
+    annotation: str | None
+
+
+class SignatureSchema(NamedTuple):
+    """The signature of a method, without ``self``; ``returns`` is the annotation as text."""
+
+    arguments: list[ArgumentSchema]
+    returns: str | None
+
+
+class MethodSchema(NamedTuple):
+    """A public method of an instrument, a module or a parameter.
+
+    Attributes:
+        name: Its name.
+        doc: Its docstring.
+        signature: None where Python knows none.
+        is_driver: Whether the driver wrote it, rather than QCoDeS.
+    """
+
+    name: str
+    doc: str | None
+    signature: SignatureSchema | None
+    is_driver: bool
+
+
+class ParameterSchema(NamedTuple):
+    """A parameter.
+
+    Attributes:
+        name: Short name.
+        classes: Its class and the classes above, nearest first, as `class_text` writes them.
+        label: Label, as QCoDeS means it; None for kinds of parameters that have none.
+        unit: Unit; None for kinds of parameters that have none.
+        doc: Its docstring, as QCoDeS built it.
+        gettable: Whether it can be read.
+        settable: Whether it can be set.
+        register_name: Its name in datasets.
+        snapshot_value: Whether snapshots hold its value.
+        snapshot_exclude: Whether snapshots leave it out.
+        attributes: Names of public attributes that are not methods.
+        methods: Methods that its own class adds to QCoDeS's.
+        extras: Constructor arguments that only some kinds of parameters have.
+    """
+
+    name: str
+    classes: list[str]
+    label: str | None
+    unit: str | None
+    doc: str | None
+    gettable: bool
+    settable: bool
+    register_name: str | None
+    snapshot_value: bool
+    snapshot_exclude: bool
+    attributes: list[str]
+    methods: list[MethodSchema]
+    extras: dict[str, Any]
+
+
+class FunctionSchema(NamedTuple):
+    """A QCoDeS function: name, docstring and the validators of its arguments."""
+
+    name: str
+    doc: str | None
+    validators: list[Any]
+
+
+class ChannelListSchema(NamedTuple):
+    """A channel tuple or list.
+
+    Attributes:
+        name: The name under which it was added as a submodule.
+        list_name: The name that it has itself.
+        classes: Its class and the classes above, nearest first, as `class_text` writes them.
+        channel_classes: The class of its channels and the classes above.
+        channels: Paths of its channels, from the instrument down.
+        snapshotable: Whether snapshots hold its channels.
+    """
+
+    name: str
+    list_name: str
+    classes: list[str]
+    channel_classes: list[str]
+    channels: list[str]
+    snapshotable: bool
+
+
+class ModuleSchema(NamedTuple):
+    """An instrument, module or channel, without what is below it.
+
+    Attributes:
+        path: Its path from the root instrument down, beginning with the instrument's name.
+        parent: Path of the module above; "" for the instrument itself.
+        name: Short name.
+        classes: Its class and the classes above, nearest first, as `class_text` writes them.
+        label: Label.
+        doc: Docstring of its class.
+        parameters: Its parameters.
+        functions: Its QCoDeS functions.
+        methods: Its public methods.
+        attributes: Names of its public attributes that are none of the above.
+        submodules: Name under which each submodule was added, and its path.
+        channel_lists: Its channel lists.
+    """
+
+    path: str
+    parent: str
+    name: str
+    classes: list[str]
+    label: str | None
+    doc: str | None
+    parameters: list[ParameterSchema]
+    functions: list[FunctionSchema]
+    methods: list[MethodSchema]
+    attributes: list[str]
+    submodules: list[tuple[str, str]]
+    channel_lists: list[ChannelListSchema]
+
+
+class InstrumentSchema(NamedTuple):
+    """A whole instrument.
+
+    Attributes:
+        version: Number of the latest change of its tree; no two changes have the same.
+        modules: The instrument itself first, then every module and channel, parents before children.
+    """
+
+    version: int
+    modules: list[ModuleSchema]

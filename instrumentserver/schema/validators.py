@@ -1,0 +1,140 @@
+"""QCoDeS validators as values."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from qcodes import validators as qc
+from qcodes.parameters import ParameterBase
+from qcodes.parameters.parameter_base import GetLatest
+
+from instrumentserver.errors import NotPortable
+from instrumentserver.wire.classes import class_name, find_class
+from instrumentserver.wire.codec import Codec, Extension
+
+__all__ = ["VALIDATOR_CODE", "ServerValidator", "validator_extension"]
+
+VALIDATOR_CODE: Final = 33
+
+_ARGUMENTS: Final[dict[type[qc.Validator[Any]], tuple[str, ...]]] = {
+    qc.Anything: (),
+    qc.Nothing: ("reason",),
+    qc.Bool: (),
+    qc.Strings: ("min_length", "max_length"),
+    qc.Numbers: ("min_value", "max_value"),
+    qc.Ints: ("min_value", "max_value"),
+    qc.PermissiveInts: ("min_value", "max_value"),
+    qc.ComplexNumbers: (),
+    qc.OnOff: (),
+    qc.Multiples: ("divisor", "min_value", "max_value"),
+    qc.PermissiveMultiples: ("divisor", "precision"),
+    qc.Lists: ("elt_validator",),
+    qc.Sequence: ("elt_validator", "length", "require_sorted"),
+    qc.Callable: (),
+    qc.Dict: ("allowed_keys",),
+}
+"""Keyword arguments of the constructors; each is kept in the attribute of that name with an underscore."""
+
+
+class ServerValidator(qc.Validator[Any]):
+    """Stands for a validator that cannot travel; only the server can check a value against it.
+
+    Args:
+        text: How the validator reads on the server.
+        is_numeric: Whether it takes numbers.
+
+    `validate` of the parameter asks the server; `validate` of this object takes every value.
+    """
+
+    def __init__(self, text: str, is_numeric: bool) -> None:
+        self._text = text
+        self.is_numeric = is_numeric
+
+    def validate(self, value: Any, context: str = "") -> None:
+        """Take every value: the server checks it when it is set."""
+
+    def __repr__(self) -> str:
+        return f"{self._text} (checked on the server)"
+
+
+def validator_extension() -> Extension:
+    """Return what lets validators travel."""
+    return Extension(VALIDATOR_CODE, _dump, _load)
+
+
+def _dump(value: object) -> Any:
+    if not isinstance(value, qc.Validator):
+        return None
+    return _dump_exact(value) or ["ServerValidator", [repr(value), bool(value.is_numeric)]]
+
+
+def _dump_exact(value: qc.Validator[Any]) -> list[Any] | None:
+    """Return name and arguments of a validator of QCoDeS's own, None for any other."""
+    kind = type(value)
+    name = kind.__name__
+    if isinstance(value, ServerValidator):
+        return [name, [value._text, value.is_numeric]]
+    if kind is qc.Enum:
+        values = list(value._valid_values)
+        return [name, values] if _is_portable(values) else None
+    if isinstance(value, qc.MultiType) and kind in (qc.MultiType, qc.MultiTypeOr, qc.MultiTypeAnd):
+        return ["MultiType", list(value._validators), value._combiner, name]
+    if isinstance(value, qc.Arrays) and kind is qc.Arrays:
+        return [name, *_dump_arrays(value)]
+    names = _ARGUMENTS.get(kind)
+    if names is None or (isinstance(value, qc.Dict) and not _is_portable(value._allowed_keys)):
+        return None
+    return [name, {argument: getattr(value, f"_{argument}") for argument in names}]
+
+
+def _is_portable(value: Any) -> bool:
+    try:
+        Codec().encode(value)
+    except NotPortable:
+        return False
+    return True
+
+
+def _dump_arrays(value: qc.Arrays) -> list[Any]:
+    shape = value.shape_unevaluated
+    types = [class_name(kind) for kind in value.valid_types]
+    sizes = None if shape is None else [_dump_size(size) for size in shape]
+    return [value._min_value, value._max_value, sizes, types]
+
+
+def _dump_size(size: Any) -> Any:
+    """Return a length of an array: a number, a parameter whose value it is, or the number that it is now."""
+    if isinstance(size, GetLatest):
+        return ["latest", size.parameter]
+    if isinstance(size, ParameterBase):
+        return ["parameter", size]
+    return int(size()) if callable(size) else int(size)
+
+
+def _load(plain: Any) -> qc.Validator[Any]:
+    name, *parts = plain
+    if name == "ServerValidator":
+        return ServerValidator(*parts[0])
+    if name == "Enum":
+        return qc.Enum(*parts[0])
+    if name == "MultiType":
+        validators, combiner, kind = parts
+        if kind == "MultiType":
+            return qc.MultiType(*validators, combiner=combiner)
+        return {"MultiTypeOr": qc.MultiTypeOr, "MultiTypeAnd": qc.MultiTypeAnd}[kind](*validators)
+    if name == "Arrays":
+        return _load_arrays(*parts)
+    kinds = {kind.__name__: kind for kind in _ARGUMENTS}
+    return kinds[name](**parts[0])
+
+
+def _load_arrays(min_value: Any, max_value: Any, sizes: Any, types: Any) -> qc.Arrays:
+    shape = None
+    if sizes is not None:
+        shape = tuple(size if isinstance(size, int) else _load_size(*size) for size in sizes)
+    found = tuple(kind for kind in (find_class(*name) for name in types) if kind is not None)
+    return qc.Arrays(min_value, max_value, shape=shape, valid_types=found or None)
+
+
+def _load_size(kind: str, parameter: Any) -> Any:
+    return parameter.get_latest if kind == "latest" else parameter

@@ -1,0 +1,233 @@
+"""From an instrument to the schema that proxies are built from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from qcodes.instrument import ChannelTuple, Instrument, InstrumentBase, InstrumentModule
+from qcodes.parameters import ArrayParameter, Function, MultiParameter, Parameter, ParameterBase
+
+from instrumentserver.schema import (
+    ChannelListSchema,
+    FunctionSchema,
+    InstrumentSchema,
+    MethodSchema,
+    ModuleSchema,
+    ParameterSchema,
+    SignatureSchema,
+)
+from instrumentserver.schema.description import ArgumentSchema
+from instrumentserver.wire.classes import class_text
+
+from .hosted import Hosted, channel_part
+
+__all__ = ["describe_instrument", "describe_method"]
+
+IsPortable = Callable[[Any], bool]
+
+_QCODES_MODULES: Final = (
+    frozenset(dir(Instrument)) | frozenset(dir(InstrumentModule)) | frozenset(vars(InstrumentBase("base")))
+)
+_QCODES_PARAMETERS: Final = frozenset(dir(Parameter)) | frozenset(vars(Parameter("p", set_cmd=None)))
+_EXTRAS: Final[tuple[tuple[type[ParameterBase], tuple[str, ...]], ...]] = (
+    (ArrayParameter, ("shape", "setpoints", "setpoint_names", "setpoint_labels", "setpoint_units")),
+    (
+        MultiParameter,
+        (
+            "names",
+            "shapes",
+            "labels",
+            "units",
+            "setpoints",
+            "setpoint_names",
+            "setpoint_labels",
+            "setpoint_units",
+        ),
+    ),
+)
+
+
+def describe_instrument(hosted: Hosted, is_portable: IsPortable) -> InstrumentSchema:
+    """Return the schema of an instrument.
+
+    Args:
+        hosted: The instrument.
+        is_portable: Tells whether a value, such as an argument's default, can travel.
+    """
+    version = hosted.version.number
+    modules = [
+        _describe_module(module, path, parent, is_portable, paths)
+        for paths in [_paths(hosted)]
+        for module, path, parent in paths.values()
+    ]
+    return InstrumentSchema(version, modules)
+
+
+_Paths = dict[int, tuple[InstrumentBase, str, str]]
+
+
+def _paths(hosted: Hosted) -> _Paths:
+    """Return every module once, with its path and its parent's, by identity, parents first.
+
+    A channel that was added by its own name and in a list has the path of the own name.
+    """
+    found: _Paths = {id(hosted.instrument): (hosted.instrument, hosted.name, "")}
+
+    def walk(module: InstrumentBase, path: str) -> None:
+        below: list[tuple[InstrumentBase, str]] = []
+        for name, submodule in module.submodules.items():
+            if isinstance(submodule, InstrumentBase):
+                below.append((submodule, f"{path}.{name}"))
+        for name, submodule in module.submodules.items():
+            if isinstance(submodule, ChannelTuple):
+                for index, channel in enumerate(submodule):
+                    below.append((channel, f"{path}.{name}.{channel_part(submodule, index)}"))
+        new = [(found_module, place) for found_module, place in below if id(found_module) not in found]
+        for found_module, place in new:
+            found.setdefault(id(found_module), (found_module, place, path))
+        for found_module, place in new:
+            walk(found_module, place)
+
+    walk(hosted.instrument, hosted.name)
+    return found
+
+
+def _describe_module(
+    module: InstrumentBase, path: str, parent: str, is_portable: IsPortable, paths: _Paths
+) -> ModuleSchema:
+    lists = [(name, found) for name, found in module.submodules.items() if isinstance(found, ChannelTuple)]
+    known = {*module.parameters, *module.functions, *module.submodules}
+    members = list(_public_members(module, _QCODES_MODULES))
+    return ModuleSchema(
+        path=path,
+        parent=parent,
+        name=module.short_name,
+        classes=_class_texts(type(module)),
+        label=getattr(module, "label", None),
+        doc=type(module).__doc__,
+        parameters=[_describe_parameter(found, is_portable) for found in module.parameters.values()],
+        functions=[_describe_function(found) for found in module.functions.values()],
+        methods=[
+            describe_method(name, member, is_portable)
+            for name, member in members
+            if _is_method(member) and name not in known
+        ],
+        attributes=[name for name, member in members if not _is_method(member)],
+        submodules=[
+            (name, paths[id(found)][1])
+            for name, found in module.submodules.items()
+            if isinstance(found, InstrumentBase)
+        ],
+        channel_lists=[
+            ChannelListSchema(
+                name=name,
+                list_name=found.short_name,
+                classes=_class_texts(type(found)),
+                channel_classes=_class_texts(found._chan_type),
+                channels=[paths[id(channel)][1] for channel in found],
+                snapshotable=bool(found._snapshotable),
+            )
+            for name, found in lists
+        ],
+    )
+
+
+def _describe_parameter(parameter: ParameterBase, is_portable: IsPortable) -> ParameterSchema:
+    members = list(_public_members(parameter, _QCODES_PARAMETERS))
+    extras = {
+        name: getattr(parameter, name, None)
+        for cls, names in _EXTRAS
+        if isinstance(parameter, cls)
+        for name in names
+    }
+    return ParameterSchema(
+        name=parameter.short_name,
+        classes=_class_texts(type(parameter)),
+        label=getattr(parameter, "label", None),
+        unit=getattr(parameter, "unit", None),
+        doc=parameter.__doc__,
+        gettable=parameter.gettable,
+        settable=parameter.settable,
+        register_name=parameter._register_name,
+        snapshot_value=parameter.snapshot_value,
+        snapshot_exclude=parameter.snapshot_exclude,
+        attributes=[name for name, member in members if not _is_method(member)],
+        methods=[
+            describe_method(name, member, is_portable) for name, member in members if _is_method(member)
+        ],
+        extras={name: value for name, value in extras.items() if is_portable(value)},
+    )
+
+
+def _describe_function(function: Function) -> FunctionSchema:
+    return FunctionSchema(function.name, function.__doc__, list(function._args))
+
+
+def describe_method(name: str, method: Callable[..., Any], is_portable: IsPortable) -> MethodSchema:
+    """Return the schema of a method, bound to its object or not."""
+    doc = inspect.getdoc(method)
+    written_in = getattr(method, "__module__", None) or ""
+    is_driver = not written_in.startswith(("qcodes.instrument.", "qcodes.parameters.", "qcodes.metadatable."))
+    return MethodSchema(name, doc, _describe_signature(method, is_portable), is_driver)
+
+
+def _describe_signature(method: Callable[..., Any], is_portable: IsPortable) -> SignatureSchema | None:
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):
+        return None
+    arguments = []
+    for argument in signature.parameters.values():
+        has_default = argument.default is not argument.empty
+        can_travel = has_default and is_portable(argument.default)
+        arguments.append(
+            ArgumentSchema(
+                name=argument.name,
+                kind=int(argument.kind),
+                has_default=has_default,
+                default=argument.default if can_travel else None,
+                default_text=repr(argument.default) if has_default and not can_travel else None,
+                annotation=_annotation_text(argument.annotation),
+            )
+        )
+    return SignatureSchema(arguments, _annotation_text(signature.return_annotation))
+
+
+def _annotation_text(annotation: Any) -> str | None:
+    if annotation is inspect.Parameter.empty:
+        return None
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+
+def _is_method(member: object) -> bool:
+    of_qcodes = isinstance(member, InstrumentBase | ParameterBase | ChannelTuple | Function)
+    return callable(member) and not of_qcodes and not isinstance(member, type)
+
+
+def _class_texts(cls: type) -> list[str]:
+    return [class_text(part) for part in cls.__mro__ if part is not object]
+
+
+def _public_members(thing: object, of_qcodes: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the public members that a driver gave a thing, without running any of its properties.
+
+    Methods of QCoDeS's base classes are left out, for the proxy has them itself, unless the driver overrides them.
+    """
+    cls = type(thing)
+    in_instance = {name: value for name, value in vars(thing).items() if not name.startswith("_")}
+    for name, value in in_instance.items():
+        if name not in of_qcodes or (_is_method(value) and name not in ("get", "set") and hasattr(cls, name)):
+            yield name, value
+    for name in dir(cls):
+        if name.startswith("_") or name in in_instance:
+            continue
+        definer = next((part for part in cls.__mro__ if name in vars(part)), cls)
+        if name in of_qcodes and definer.__module__.split(".")[0] in ("qcodes", "abc", "typing", "builtins"):
+            continue
+        member = inspect.getattr_static(cls, name)
+        if isinstance(member, staticmethod | classmethod) or inspect.isroutine(member):
+            yield name, getattr(thing, name)
+        else:
+            yield name, None if isinstance(member, property) else member

@@ -1,0 +1,301 @@
+"""The table of operations: what a request makes the server do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from qcodes.instrument import ChannelTuple, InstrumentBase
+from qcodes.parameters import Function, ParameterBase
+from qcodes.validators import Arrays
+
+from instrumentserver.errors import NotPortable, UsageError
+from instrumentserver.schema import InstrumentSchema
+from instrumentserver.wire.codec import Codec
+from instrumentserver.wire.messages import Op
+
+from .caller import Caller
+from .describe import describe_instrument, describe_method
+from .hosted import Hosted
+from .instruments import Instruments
+from .nested import delete_nested, get_nested, set_nested
+from .snapshot import portable_snapshot, snapshot_is_passive
+
+__all__ = ["Dispatcher", "ServerControl"]
+
+_PASSIVE_ATTRIBUTES: Final = frozenset(
+    (
+        *("label", "unit", "vals", "validators", "step", "scale", "offset", "inter_delay", "post_delay"),
+        *("val_mapping", "inverse_val_mapping", "gettable", "settable", "register_name", "metadata"),
+        *("snapshot_value", "snapshot_exclude", "abstract"),
+    )
+)
+"""What QCoDeS keeps about a parameter beside its value: reading it never waits for a call."""
+
+_BRING_TOGETHER: Final = frozenset((Op.CALL, Op.SET, Op.SET_ATTRIBUTE))
+"""Operations that may leave one instrument holding another of this server."""
+
+
+class ServerControl(Protocol):
+    """What a request may ask of the server itself."""
+
+    def status(self) -> dict[str, Any]:
+        """Return what the server is and does."""
+
+    def extend_linger(self, linger: float | None) -> None:
+        """Live at least ``linger`` seconds without clients."""
+
+    def end_service(self) -> None:
+        """Close the instruments, take no more clients, and give the name back."""
+
+    def is_unused(self) -> bool:
+        """Return whether there is no instrument and only one client."""
+
+    def request_stop(self) -> None:
+        """Have the process end soon."""
+
+
+class Dispatcher:
+    """Carries out requests; any number of threads at the same time.
+
+    Args:
+        instruments: The server's instruments.
+        control: The server itself.
+        new_codec: Makes a codec that knows handles.
+    """
+
+    def __init__(
+        self, instruments: Instruments, control: ServerControl, new_codec: Callable[[], Codec]
+    ) -> None:
+        self._instruments = instruments
+        self._target = instruments.target
+        self._control = control
+        self._new_codec = new_codec
+        self._table: dict[str, Callable[..., list[Any]]] = {
+            Op.GET: self._get,
+            Op.SET: self._set,
+            Op.VALIDATE: self._validate,
+            Op.CACHE_GET: self._cache_get,
+            Op.CACHE_STATE: self._cache_state,
+            Op.CACHE_SET: self._cache_set,
+            Op.CACHE_INVALIDATE: self._cache_invalidate,
+            Op.CALL: self._call,
+            Op.GET_ATTRIBUTE: self._get_attribute,
+            Op.SET_ATTRIBUTE: self._set_attribute,
+            Op.DELETE_ATTRIBUTE: self._delete_attribute,
+            Op.SNAPSHOT: self._snapshot,
+            Op.SCHEMA: self._schema,
+            Op.CREATE: self._create,
+            Op.CLOSE: self._close,
+            Op.RESTART: self._restart,
+            Op.INSTRUMENTS: self._list_instruments,
+            Op.STATUS: lambda caller, path: [0, control.status()],
+            Op.LINGER: self._linger,
+            Op.SHARE: self._share,
+            Op.STOP: self._stop,
+            Op.STOP_IF_UNUSED: self._stop_if_unused,
+        }
+
+    def handle(self, caller: Caller, request: list[Any]) -> list[Any]:
+        """Carry out one request and return the reply.
+
+        Raises:
+            Exception: Whatever the driver raised.
+        """
+        try:
+            handler = self._table[request[0]]
+            path = request[1]
+        except (TypeError, LookupError):
+            raise UsageError(
+                f"{str(request)[:80]} is not a request that this server knows; "
+                f"install the same release of instrumentserver on both sides"
+            ) from None
+        if caller.met and request[0] in _BRING_TOGETHER:
+            self._instruments.join_locks([*caller.met, self._instruments.find(path.partition(".")[0])])
+        return handler(caller, *request[1:])
+
+    # Parameters
+
+    def _get(self, caller: Caller, path: str, *arguments: Any) -> list[Any]:
+        target = self._target(path)
+        get = target.get
+        if get is None:
+            raise NotImplementedError(f"no get cmd found in Parameter {target.thing.name}")
+        hosted = target.hosted
+        caller.begin(hosted, Op.GET, path)
+        try:
+            value = get(*arguments)
+        finally:
+            caller.end()
+        return [hosted.version.number, value]
+
+    def _set(self, caller: Caller, path: str, value: Any, kwargs: dict[str, Any] | None = None) -> list[Any]:
+        target = self._target(path)
+        set_ = target.set
+        if set_ is None:
+            raise NotImplementedError(f"no set cmd found in Parameter {target.thing.name}")
+        hosted = target.hosted
+        caller.begin(hosted, Op.SET, path)
+        try:
+            if kwargs:
+                set_(value, **kwargs)
+            else:
+                set_(value)
+        finally:
+            caller.end()
+        return [hosted.version.number, None]
+
+    def _validate(self, caller: Caller, path: str, *values: Any) -> list[Any]:
+        target = self._target(path)
+        if any(isinstance(validator, Arrays) for validator in target.thing.validators):
+            # The shape may be what another parameter says.
+            with caller.busy_with(target.hosted, Op.VALIDATE, path):
+                target.thing.validate(*values)
+        else:
+            target.thing.validate(*values)
+        return [target.hosted.version.number, None]
+
+    def _cache_get(self, caller: Caller, path: str, get_if_invalid: bool) -> list[Any]:
+        target = self._target(path)
+        cache = target.thing.cache
+        if get_if_invalid and not cache.valid:
+            with caller.busy_with(target.hosted, Op.CACHE_GET, path):
+                value = cache.get()
+        else:
+            value = cache.get(get_if_invalid=False)
+        return [target.hosted.version.number, value]
+
+    def _cache_state(self, caller: Caller, path: str) -> list[Any]:
+        target = self._target(path)
+        cache = target.thing.cache
+        state = [cache.raw_value, cache.timestamp, cache.max_val_age, cache.valid]
+        return [target.hosted.version.number, state]
+
+    def _cache_set(self, caller: Caller, path: str, value: Any) -> list[Any]:
+        target = self._target(path)
+        with caller.busy_with(target.hosted, Op.CACHE_SET, path):
+            target.thing.cache.set(value)
+        return [target.hosted.version.number, None]
+
+    def _cache_invalidate(self, caller: Caller, path: str) -> list[Any]:
+        target = self._target(path)
+        target.thing.cache.invalidate()
+        return [target.hosted.version.number, None]
+
+    # Any named thing
+
+    def _call(
+        self, caller: Caller, path: str, name: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> list[Any]:
+        target = self._target(path)
+        with caller.busy_with(target.hosted, Op.CALL, f"{path}.{name}" if name else path):
+            thing = target.thing
+            method = get_nested(thing, name) if name else thing
+            value = method(*args, **kwargs)
+        return [target.hosted.version.number, value]
+
+    def _get_attribute(self, caller: Caller, path: str, name: str) -> list[Any]:
+        target = self._target(path)
+        if name in _PASSIVE_ATTRIBUTES and isinstance(target.thing, ParameterBase):
+            value = getattr(target.thing, name)
+        else:
+            with caller.busy_with(target.hosted, Op.GET_ATTRIBUTE, f"{path}.{name}"):
+                value = get_nested(target.thing, name)
+        of_qcodes = isinstance(value, ParameterBase | InstrumentBase | ChannelTuple | Function | type)
+        if callable(value) and not of_qcodes:
+            value = describe_method(name.rpartition(".")[2], value, self._is_portable)
+        return [target.hosted.version.number, value]
+
+    def _set_attribute(self, caller: Caller, path: str, name: str, value: Any) -> list[Any]:
+        target = self._target(path)
+        with caller.busy_with(target.hosted, Op.SET_ATTRIBUTE, f"{path}.{name}"):
+            set_nested(target.thing, name, value)
+        return [target.hosted.version.number, None]
+
+    def _delete_attribute(self, caller: Caller, path: str, name: str) -> list[Any]:
+        target = self._target(path)
+        with caller.busy_with(target.hosted, Op.DELETE_ATTRIBUTE, f"{path}.{name}"):
+            delete_nested(target.thing, name)
+        return [target.hosted.version.number, None]
+
+    def _snapshot(self, caller: Caller, path: str, update: Any) -> list[Any]:
+        target = self._target(path)
+        if snapshot_is_passive(target.thing, update):
+            try:
+                snapshot = target.thing.snapshot(update=update)
+                return [target.hosted.version.number, portable_snapshot(snapshot, self._is_portable)]
+            except RuntimeError:
+                pass  # A call that is under way changed the tree: wait for it.
+        with caller.busy_with(target.hosted, Op.SNAPSHOT, path):
+            snapshot = target.thing.snapshot(update=update)
+        return [target.hosted.version.number, portable_snapshot(snapshot, self._is_portable)]
+
+    # Instruments
+
+    def _schema(self, caller: Caller, path: str) -> list[Any]:
+        hosted = self._instruments.find(path)
+        return [hosted.version.number, self._describe(caller, hosted)]
+
+    def _describe(self, caller: Caller, hosted: Hosted) -> InstrumentSchema:
+        try:
+            return describe_instrument(hosted, self._is_portable)
+        except RuntimeError:
+            # A call that is under way changed the tree: wait for it.
+            with caller.busy_with(hosted, Op.SCHEMA, hosted.name):
+                return describe_instrument(hosted, self._is_portable)
+
+    def _create(
+        self,
+        caller: Caller,
+        path: str,
+        shipped: dict[str, Any],
+        args: list[Any],
+        kwargs: dict[str, Any],
+        if_exists: str,
+    ) -> list[Any]:
+        with caller.busy(Op.CREATE, path):
+            hosted, is_new = self._instruments.create(
+                shipped, path, args, kwargs, if_exists=if_exists, beside=caller.met
+            )
+        return [hosted.version.number, [self._describe(caller, hosted), is_new]]
+
+    def _close(self, caller: Caller, path: str) -> list[Any]:
+        with caller.busy(Op.CLOSE, path):
+            self._instruments.close(path, f"was closed by {caller.who}")
+        return [0, None]
+
+    def _restart(self, caller: Caller, path: str) -> list[Any]:
+        hosted = self._instruments.find(path)
+        with caller.busy_with(hosted, Op.RESTART, path):
+            self._instruments.restart(path)
+        return [hosted.version.number, describe_instrument(hosted, self._is_portable)]
+
+    def _list_instruments(self, caller: Caller, path: str) -> list[Any]:
+        return [0, [hosted.name for hosted in self._instruments]]
+
+    # The server
+
+    def _linger(self, caller: Caller, path: str, linger: float | None) -> list[Any]:
+        self._control.extend_linger(linger)
+        return [0, None]
+
+    def _share(self, caller: Caller, path: str, values: dict[str, Any]) -> list[Any]:
+        self._instruments.shared.bring(values, caller.met)
+        return [0, None]
+
+    def _stop(self, caller: Caller, path: str) -> list[Any]:
+        with caller.busy(Op.STOP, path):
+            self._control.end_service()
+        caller.after_reply = self._control.request_stop
+        return [0, None]
+
+    def _stop_if_unused(self, caller: Caller, path: str) -> list[Any]:
+        is_unused = self._control.is_unused()
+        return self._stop(caller, path) if is_unused else [0, None]
+
+    def _is_portable(self, value: Any) -> bool:
+        try:
+            self._new_codec().encode(value)
+        except NotPortable:
+            return False
+        return True

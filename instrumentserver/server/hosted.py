@@ -1,0 +1,139 @@
+"""One instrument on a server, and how names lead to its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qcodes.instrument import ChannelTuple, Instrument, InstrumentBase
+from qcodes.parameters import ParameterBase
+
+from instrumentserver.errors import UnknownName
+
+from .locks import InstrumentLock
+from .observed import Version, observe_tree
+
+__all__ = ["Hosted", "Target", "path_of"]
+
+
+class Target:
+    """What a path leads to, with the ways in prepared.
+
+    Attributes:
+        hosted: The instrument that it belongs to.
+        thing: The instrument, module, channel list, parameter or function itself.
+        get: Reads it, where it is a parameter that can be read.
+        set: Sets it, where it is a parameter that can be set.
+    """
+
+    __slots__ = ("get", "hosted", "set", "thing", "version")
+
+    def __init__(self, hosted: Hosted, thing: Any) -> None:
+        self.hosted = hosted
+        self.thing = thing
+        self.version = hosted.version.number
+        is_parameter = isinstance(thing, ParameterBase)
+        self.get: Callable[..., Any] | None = getattr(thing, "get", None) if is_parameter else None
+        self.set: Callable[..., Any] | None = getattr(thing, "set", None) if is_parameter else None
+
+
+class Hosted:
+    """An instrument that lives on this server.
+
+    Attributes:
+        name: Its name, the first part of every path to it.
+        instrument: The instrument itself.
+        recipe: Makes it again, with the arguments that it was made of.
+        lock: Held during every call on it.
+        version: Counts the changes of its tree.
+        is_closed: Whether it was closed; calls that waited for the lock find out here.
+    """
+
+    def __init__(
+        self, name: str, instrument: Instrument, recipe: Callable[[], Instrument], lock: InstrumentLock
+    ) -> None:
+        self.name = name
+        self.instrument = instrument
+        self.recipe = recipe
+        self.lock = lock
+        self.version = Version()
+        self.is_closed = False
+        observe_tree(instrument, self.version)
+
+    def target(self, path: str) -> Target:
+        """Return what a path leads to.
+
+        Raises:
+            UnknownName: A part of the path is not there.
+        """
+        thing: Any = self.instrument
+        done, *parts = path.split(".")
+        for part in parts:
+            thing = _step(thing, part, done)
+            done = f"{done}.{part}"
+        observe_tree(self.instrument, self.version)
+        return Target(self, thing)
+
+    def replace(self, instrument: Instrument) -> None:
+        """Put a newly made instrument into the place of a closed one."""
+        self.instrument = instrument
+        self.is_closed = False
+        self.version.advance()
+        observe_tree(instrument, self.version)
+
+
+def _step(thing: Any, part: str, done: str) -> Any:
+    if isinstance(thing, ChannelTuple):
+        if part.isdigit() and int(part) < len(thing):
+            return thing[int(part)]
+        found = [channel for channel in thing if channel.short_name == part]
+        if len(found) == 1:
+            return found[0]
+    elif isinstance(thing, InstrumentBase):
+        for named in (thing.parameters, thing.functions, thing.submodules):
+            if part in named:
+                return named[part]
+    raise UnknownName(f"{done} has no parameter, function or submodule {part!r}; it may have been removed")
+
+
+def path_of(thing: Any, root_name: str) -> str | None:
+    """Return the path that leads to a part of the instrument ``root_name``, None if none does."""
+    if isinstance(thing, ParameterBase):
+        above, named = thing.instrument, "parameters"
+    elif isinstance(thing, InstrumentBase):
+        if thing.parent is None:
+            return root_name
+        return _path_of_module(thing, thing.parent, root_name)
+    elif isinstance(thing, ChannelTuple):
+        above, named = thing._parent, "submodules"
+    else:
+        above, named = getattr(thing, "instrument", None), "functions"
+    if not isinstance(above, InstrumentBase):
+        return None
+    start = path_of(above, root_name)
+    for name, part in vars(above).get(named, {}).items():
+        if part is thing and start is not None:
+            return f"{start}.{name}"
+    return None
+
+
+def _path_of_module(module: InstrumentBase, parent: InstrumentBase, root_name: str) -> str | None:
+    start = path_of(parent, root_name)
+    if start is None:
+        return None
+    for name, submodule in parent.submodules.items():
+        if submodule is module:
+            return f"{start}.{name}"
+    for name, channels in parent.submodules.items():
+        if isinstance(channels, ChannelTuple):
+            for index, channel in enumerate(channels):
+                if channel is module:
+                    return f"{start}.{name}.{channel_part(channels, index)}"
+    return None
+
+
+def channel_part(channels: ChannelTuple[Any], index: int) -> str:
+    """Return the part of a path that names a channel of a list: its name, or its index where names repeat."""
+    name = str(channels[index].short_name)
+    is_unique = sum(channel.short_name == name for channel in channels) == 1
+    return name if is_unique and not name.isdigit() else str(index)

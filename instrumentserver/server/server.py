@@ -1,0 +1,262 @@
+"""The server: accepts clients, lives while it is used, ends in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import selectors
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import qcodes
+
+from instrumentserver.directory import Claim, Directory, Record
+from instrumentserver.schema import validator_extension
+from instrumentserver.transport.sockets import listen_socket
+from instrumentserver.wire.codec import Codec
+
+from .dispatcher import Dispatcher
+from .handles import RemoteHandles, ServerHandles
+from .instruments import Instruments
+from .worker import Worker
+
+__all__ = ["InstrumentServer", "ServerOptions"]
+
+logger = logging.getLogger(__name__)
+
+_FIRST_CLIENT_SECONDS: Final = 30.0
+"""How long a new server waits for its first client, whatever its linger."""
+_MOST_HANDSHAKES: Final = 64
+_END_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What a server is started with.
+
+    Attributes:
+        name: Its name.
+        listen: Where it listens, ``unix:NAME`` or ``tcp://127.0.0.1:PORT``, port 0 for any.
+        linger: How long it lives without clients, seconds; None for ever.
+    """
+
+    name: str
+    listen: str
+    linger: float | None
+
+
+class InstrumentServer:
+    """Hosts instruments and serves clients until it is stopped or nobody uses it any more.
+
+    Args:
+        options: Name, address, linger.
+        directory: Where its record goes.
+        claim: Its right to the name.
+        remote: How it deals with the instruments of other servers.
+    """
+
+    def __init__(
+        self, options: ServerOptions, directory: Directory, claim: Claim, remote: RemoteHandles
+    ) -> None:
+        self._options = options
+        self._directory = directory
+        self._claim = claim
+        self._remote = remote
+        self._linger = options.linger
+        self._started = datetime.now().astimezone()
+        self._workers: set[Worker] = set()
+        self._greeting: dict[Worker, None] = {}
+        self._token = directory.token()
+        self._had_client = False
+        self._guard = threading.Lock()
+        self._is_stopping = threading.Event()
+        self._closing = threading.Lock()
+        self._wake_out, self._wake_in = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._listener, self.address = listen_socket(options.listen, directory.socket_path(options.name))
+        self.instruments = Instruments(options.name, self._new_codec)
+        self._dispatcher = Dispatcher(self.instruments, self, self._new_codec)
+        self._where = f"server {options.name!r} (pid {os.getpid()})"
+
+    def publish(self, log: str) -> None:
+        """Write the record, after which clients find the server."""
+        self._claim.publish(
+            Record(
+                name=self._options.name,
+                address=self.address,
+                pid=os.getpid(),
+                started=self._started.isoformat(),
+                log=log,
+            )
+        )
+
+    def run(self) -> None:
+        """Serve until the end; close the instruments; give the name back.
+
+        The process ends by force if that, and what comes after it, takes longer than 20 s.
+        """
+        logger.info("server %s listens at %s, pid %d", self._options.name, self.address, os.getpid())
+        try:
+            self._accept()
+        finally:
+            self.end_service()
+            logger.info("server %s ended", self._options.name)
+
+    def request_stop(self) -> None:
+        """Have `run` end soon; may be called from a signal handler."""
+        self._is_stopping.set()
+        try:
+            self._wake_in.send(b"\0")
+        except OSError:
+            pass
+
+    def close_instruments(self) -> None:
+        """Close every instrument, once."""
+        with self._closing:
+            self.instruments.close_all()
+
+    # What a request may ask for
+
+    def status(self) -> dict[str, Any]:
+        """Return what the server is and does, as plain values."""
+        with self._guard:
+            workers = [worker for worker in self._workers if worker.caller is not None]
+        callers = [worker.caller for worker in workers if worker.caller is not None]
+        clients: dict[str, dict[str, Any]] = {}
+        for caller in callers:
+            client = clients.setdefault(caller.session, {**caller.introduction, "connections": 0})
+            client["connections"] += 1
+        activities = [caller.activity() for caller in callers]
+        return {
+            "name": self._options.name,
+            "address": self.address,
+            "pid": os.getpid(),
+            "started": self._started.isoformat(),
+            "linger": self._linger,
+            "instruments": {hosted.name: type(hosted.instrument).__qualname__ for hosted in self.instruments},
+            "shared_kwargs": {name: repr(value) for name, value in self.instruments.shared.values().items()},
+            "clients": list(clients.values()),
+            "calls": [activity for activity in activities if activity and activity["operation"] != "status"],
+            "python": platform.python_version(),
+            "qcodes": qcodes.__version__,
+        }
+
+    def extend_linger(self, linger: float | None) -> None:
+        """Live at least ``linger`` seconds without clients; a shorter time than before changes nothing."""
+        with self._guard:
+            if self._linger is not None:
+                self._linger = None if linger is None else max(linger, self._linger)
+
+    def end_service(self) -> None:
+        """Close the instruments, take no more clients, and give the name back; `request_stop` ends the process."""
+        _end_by_force_after(_END_SECONDS)
+        self._listener.close()
+        self.close_instruments()
+        self._claim.release()
+
+    def is_unused(self) -> bool:
+        """Return whether there is no instrument and only one client."""
+        with self._guard:
+            sessions = {worker.caller.session for worker in self._workers if worker.caller is not None}
+        return not len(self.instruments) and len(sessions) <= 1
+
+    # The accept loop
+
+    def _accept(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._wake_out, selectors.EVENT_READ)
+            deadline: float | None = time.monotonic() + _FIRST_CLIENT_SECONDS
+            while not self._is_stopping.is_set():
+                timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+                ready = {key.fileobj for key, _ in selector.select(timeout)}
+                if not ready and deadline is not None and time.monotonic() >= deadline:
+                    logger.info("nobody uses server %s any more", self._options.name)
+                    return
+                if self._wake_out in ready:
+                    self._wake_out.recv(4096)
+                if self._listener in ready and not self._is_stopping.is_set():
+                    self._begin_connection()
+                deadline = self._deadline(deadline)
+
+    def _deadline(self, before: float | None) -> float | None:
+        """Return when to end if no client comes, None for never."""
+        with self._guard:
+            if self._workers or self._greeting or self._linger is None:
+                return None
+            if before is not None:
+                return before
+            return time.monotonic() + (self._linger if self._had_client else _FIRST_CLIENT_SECONDS)
+
+    def _begin_connection(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return
+        with self._guard:
+            slowest = next(iter(self._greeting)) if len(self._greeting) >= _MOST_HANDSHAKES else None
+        if slowest is not None:
+            # Strangers who say nothing must not keep clients out.
+            slowest.close()
+        if sock.family != getattr(socket, "AF_UNIX", None):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        worker = Worker(
+            sock,
+            self._token,
+            self._dispatcher,
+            ServerHandles(self.address, self.instruments, self._remote),
+            self._codec_with,
+            {
+                "name": self._options.name,
+                "address": self.address,
+                "pid": os.getpid(),
+                "id": self.instruments.server_id,
+            },
+            self._where,
+            self._introduced,
+            self._ended,
+        )
+        with self._guard:
+            self._greeting[worker] = None
+        worker.start()
+
+    def _introduced(self, worker: Worker) -> None:
+        with self._guard:
+            self._greeting.pop(worker, None)
+            self._workers.add(worker)
+            self._had_client = True
+
+    def _ended(self, worker: Worker) -> None:
+        with self._guard:
+            self._greeting.pop(worker, None)
+            self._workers.discard(worker)
+        try:
+            self._wake_in.send(b"\0")
+        except OSError:
+            pass
+
+    # Codecs
+
+    def _codec_with(self, handles: ServerHandles) -> Codec:
+        return Codec([handles.extension(), validator_extension()])
+
+    def _new_codec(self) -> Codec:
+        return self._codec_with(ServerHandles(self.address, self.instruments, self._remote))
+
+
+def _end_by_force_after(seconds: float) -> None:
+    """End the process after a time: a driver may hang in its `close`, or leave a thread that never ends."""
+
+    def end() -> None:
+        logger.error("not ended within %g s: ended by force", seconds)
+        logging.shutdown()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,153 @@
+"""One thread for each connection: reads a request, carries it out, sends the reply."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from instrumentserver.errors import InstrumentServerError, ProtocolError
+from instrumentserver.transport.chain import current_work
+from instrumentserver.transport.connection import Connection
+from instrumentserver.transport.handshake import HANDSHAKE_SECONDS, greet_client
+from instrumentserver.wire.codec import Codec
+from instrumentserver.wire.failures import dump_failure
+from instrumentserver.wire.framing import Limits
+from instrumentserver.wire.messages import CHAINED
+
+from .caller import Caller
+from .dispatcher import Dispatcher
+from .handles import ServerHandles
+from .output import collect_printed, take_printed
+
+__all__ = ["Worker"]
+
+logger = logging.getLogger(__name__)
+
+_INTRODUCTION_LIMITS: Final = Limits(message=1 << 16, buffers=0, total=0)
+
+
+class Worker(threading.Thread):
+    """Serves one connection until its client goes.
+
+    Args:
+        sock: The accepted socket.
+        token: What the client must prove to know.
+        dispatcher: Carries out the requests.
+        handles: The handles of this connection.
+        new_codec: Makes a codec with these handles.
+        welcome: What a client is told at the beginning.
+        where: The server, for the headings of tracebacks.
+        on_introduced: Called with the worker once the client has proven himself.
+        on_ended: Called with the worker when the connection has ended.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        token: bytes,
+        dispatcher: Dispatcher,
+        handles: ServerHandles,
+        new_codec: Callable[[ServerHandles], Codec],
+        welcome: dict[str, Any],
+        where: str,
+        on_introduced: Callable[[Worker], None],
+        on_ended: Callable[[Worker], None],
+    ) -> None:
+        super().__init__(name="connection", daemon=True)
+        self._sock = sock
+        self._token = token
+        self._dispatcher = dispatcher
+        self._handles = handles
+        self._new_codec = new_codec
+        self._welcome = welcome
+        self._where = where
+        self._on_introduced = on_introduced
+        self._on_ended = on_ended
+        self.caller: Caller | None = None
+
+    def run(self) -> None:
+        """Greet the client and serve him."""
+        try:
+            connection = self._greet()
+        except (InstrumentServerError, OSError, EOFError) as error:
+            logger.info("a connection was refused: %s", error)
+            self._sock.close()
+            self._on_ended(self)
+            return
+        except BaseException:
+            self._sock.close()
+            self._on_ended(self)
+            raise
+        try:
+            self._serve(connection)
+        except (EOFError, OSError):
+            pass  # The client has gone; nobody is left to be told.
+        except ProtocolError as error:
+            logger.warning("the connection of %s was closed: %s", self.caller and self.caller.who, error)
+        except Exception:
+            logger.exception("the connection of %s was closed", self.caller and self.caller.who)
+        finally:
+            connection.close()
+            self._on_ended(self)
+
+    def close(self) -> None:
+        """Cut the connection; the call that is under way ends first."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def _greet(self) -> Connection:
+        self._sock.settimeout(HANDSHAKE_SECONDS)
+        greet_client(self._sock, self._token)
+        introduction = Connection(self._sock, Codec(), _INTRODUCTION_LIMITS).receive()
+        if not isinstance(introduction, dict):
+            raise ProtocolError("the first message is no introduction")
+        self._sock.settimeout(None)
+        connection = Connection(self._sock, self._new_codec(self._handles))
+        self.caller = Caller(self._welcome["address"], introduction, self._handles.met)
+        current_work.set(self.caller)
+        self._on_introduced(self)
+        connection.send(self._welcome)
+        return connection
+
+    def _serve(self, connection: Connection) -> None:
+        caller, handle = self.caller, self._dispatcher.handle
+        assert caller is not None
+        collect_printed()
+        receive, send, met = connection.receive, connection.send, caller.met
+        while True:
+            if met or caller.incoming:
+                met.clear()
+                caller.incoming = []
+            try:
+                request = receive()
+            except ProtocolError:
+                raise
+            except InstrumentServerError as error:
+                # The request came whole, but something that it names could not be found.
+                self._send_failure(connection, error)
+                continue
+            try:
+                if request[0] == CHAINED:
+                    caller.incoming = request[1]
+                    request = request[2:]
+                reply = handle(caller, request)
+                printed = take_printed()
+                send(reply if printed is None else [*reply, printed])
+                if caller.after_reply is not None:
+                    caller.after_reply()
+                    return
+            except BaseException as error:
+                if isinstance(error, OSError) and connection.is_cut():
+                    raise
+                self._send_failure(connection, error)
+
+    def _send_failure(self, connection: Connection, error: BaseException) -> None:
+        failure = dump_failure(error, self._where)
+        # The frames hold the arguments and the instrument; nothing of them may outlive the call.
+        error.__traceback__ = None
+        connection.send([0, None, take_printed(), failure])

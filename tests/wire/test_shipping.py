@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle.cloudpickle as tracker
+import pytest
+from drivers import Plain
+from qcodes.instrument import Instrument
+
+import instrumentserver
+from instrumentserver.errors import NotPortable, UsageError
+from instrumentserver.wire.classes import find_class
+from instrumentserver.wire.codec import Codec
+from instrumentserver.wire.shipping import dump_class, load_class
+
+DRIVER = """
+from qcodes.instrument import Instrument
+
+FACTOR = 3
+
+def scaled(value):
+    return FACTOR * value
+
+class Reading(tuple):
+    pass
+
+class Dmm(Instrument):
+    def read(self, value):
+        return Reading([scaled(value)])
+"""
+
+
+def travel(shipped: dict[str, Any]) -> dict[str, Any]:
+    """Return what arrives of a shipped class, in a process that has not made it."""
+    tracker._DYNAMIC_CLASS_TRACKER_BY_ID.clear()
+    tracker._DYNAMIC_CLASS_TRACKER_BY_CLASS.clear()
+    arrived: dict[str, Any] = Codec().decode(Codec().encode(shipped)[0])
+    return arrived
+
+
+@pytest.fixture
+def cell() -> Iterator[Callable[[str], ModuleType]]:
+    """Return a function that runs code as a notebook's cell: in a module that has no file."""
+    module = ModuleType("cell_of_a_notebook")
+    sys.modules[module.__name__] = module
+
+    def run(code: str) -> ModuleType:
+        exec(code, vars(module))
+        return module
+
+    yield run
+    sys.modules.pop(module.__name__, None)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder that modules can be imported from."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.startswith("lab_"):
+            del sys.modules[name]
+
+
+def write_module(folder: Path, name: str, code: str = DRIVER) -> ModuleType:
+    path = folder / f"{name}.py"
+    path.write_text(code)
+    importlib.invalidate_caches()
+    return importlib.import_module(name)
+
+
+# By name
+
+
+@pytest.mark.parametrize("cls", [Plain, Instrument, dict])
+def test_a_class_of_a_module_goes_by_name(cls: type) -> None:
+    assert "payload" not in dump_class(cls)
+
+
+@pytest.mark.parametrize("cls", [Plain, Instrument])
+def test_a_class_of_a_module_is_the_same_class(cls: type) -> None:
+    assert load_class(travel(dump_class(cls))) is cls
+
+
+def test_a_class_inside_a_class_goes_by_name(lab: Path) -> None:
+    module = write_module(lab, "lab_inside", "class Outer:\n    class Inner:\n        pass\n")
+
+    shipped = travel(dump_class(module.Outer.Inner))
+
+    assert "payload" not in shipped
+    assert load_class(shipped) is module.Outer.Inner
+
+
+def test_a_module_is_imported_where_it_is_not_yet(lab: Path) -> None:
+    shipped = travel(dump_class(write_module(lab, "lab_fresh").Dmm))
+    del sys.modules["lab_fresh"]
+
+    cls = load_class(shipped)
+
+    assert cls is sys.modules["lab_fresh"].Dmm  # type: ignore[attr-defined]
+
+
+def test_a_module_is_imported_from_the_folders_of_the_client(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = travel(dump_class(write_module(lab, "lab_folder").Dmm))
+    del sys.modules["lab_folder"]
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder != str(lab)])
+
+    assert load_class(shipped).__name__ == "Dmm"
+
+
+def test_folders_of_the_client_come_after_those_of_the_server(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = travel(dump_class(write_module(lab, "lab_order").Dmm))
+    monkeypatch.setattr(sys, "path", ["/the/server's"])
+
+    load_class(shipped)
+
+    assert sys.path[0] == "/the/server's"
+    assert sys.path.count(str(lab)) == 1
+
+
+def test_folders_are_sent_as_absolute_paths(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(lab)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+
+    assert all(os.path.isabs(folder) for folder in dump_class(Plain)["sys_path"])
+
+
+def test_a_module_that_the_server_does_not_have_is_an_import_error(lab: Path) -> None:
+    shipped = travel(dump_class(write_module(lab, "lab_gone").Dmm))
+    del sys.modules["lab_gone"]
+    (lab / "lab_gone.py").unlink()
+    importlib.invalidate_caches()
+
+    with pytest.raises(ImportError, match="lab_gone"):
+        load_class(shipped)
+
+
+def test_another_module_of_the_same_name_is_refused(lab: Path) -> None:
+    shipped = travel(dump_class(write_module(lab, "lab_twice").Dmm))
+    shipped["file"] = "/elsewhere/lab_twice.py"
+
+    with pytest.raises(UsageError, match=r"lab_twice from .* but yours is /elsewhere"):
+        load_class(shipped)
+
+
+def test_a_module_that_has_changed_since_it_was_imported_is_told(lab: Path) -> None:
+    shipped = travel(dump_class(write_module(lab, "lab_changed").Dmm))
+    load_class(shipped)
+    path = lab / "lab_changed.py"
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
+
+    with pytest.warns(UserWarning, match="has changed since the server imported it"):
+        load_class(shipped)
+
+
+# By value
+
+
+def test_a_class_of_a_notebook_goes_by_value(cell: Callable[[str], ModuleType]) -> None:
+    assert "payload" in dump_class(cell(DRIVER).Dmm)
+
+
+def test_a_class_of_the_script_goes_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    scope = {"__name__": "__main__"}
+    exec(DRIVER, scope)
+    monkeypatch.setattr(sys.modules["__main__"], "Dmm", scope["Dmm"], raising=False)
+
+    assert "payload" in dump_class(scope["Dmm"])  # type: ignore[arg-type]
+
+
+def test_a_module_that_only_this_process_could_import_goes_by_value(lab: Path) -> None:
+    module = write_module(lab, "lab_hidden")
+    (lab / "lab_hidden.py").unlink()
+    importlib.invalidate_caches()
+
+    assert "payload" in dump_class(module.Dmm)
+
+
+def test_a_class_by_value_brings_what_its_functions_use(cell: Callable[[str], ModuleType]) -> None:
+    shipped = travel(dump_class(cell(DRIVER).Dmm))
+    del sys.modules["cell_of_a_notebook"]
+
+    dmm: Any = load_class(shipped)("dmm_by_value")
+
+    assert dmm.read(2) == (6,)
+
+
+def test_a_class_by_value_is_of_the_base_classes_that_are_here(cell: Callable[[str], ModuleType]) -> None:
+    shipped = travel(dump_class(cell(DRIVER).Dmm))
+
+    assert load_class(shipped).__bases__ == (Instrument,)
+
+
+def test_a_class_by_value_is_the_same_class_each_time(cell: Callable[[str], ModuleType]) -> None:
+    shipped = travel(dump_class(cell(DRIVER).Dmm))
+
+    assert load_class(shipped) is load_class(travel(shipped))
+
+
+def test_a_class_by_value_that_has_changed_is_another_class(cell: Callable[[str], ModuleType]) -> None:
+    old = load_class(travel(dump_class(cell(DRIVER).Dmm)))
+
+    new = load_class(travel(dump_class(cell(DRIVER.replace("scaled(value)]", "-value]")).Dmm)))
+
+    assert new is not old
+
+
+def test_a_class_by_value_can_be_found_by_its_name(cell: Callable[[str], ModuleType]) -> None:
+    shipped = travel(dump_class(cell(DRIVER).Dmm))
+    del sys.modules["cell_of_a_notebook"]
+
+    cls = load_class(shipped)
+
+    assert find_class("cell_of_a_notebook", "Dmm") is cls
+
+
+def test_the_classes_beside_a_class_by_value_can_be_found(cell: Callable[[str], ModuleType]) -> None:
+    shipped = travel(dump_class(cell(DRIVER).Dmm))
+    del sys.modules["cell_of_a_notebook"]
+
+    load_class(shipped)
+
+    assert find_class("cell_of_a_notebook", "Reading") is not None
+
+
+def test_living_instruments_stay_behind(cell: Callable[[str], ModuleType]) -> None:
+    cls = cell(DRIVER).Dmm
+    living = cls("stays")
+    living.handle = (line for line in ())  # A generator cannot be pickled.
+
+    loaded: Any = load_class(travel(dump_class(cls)))
+
+    assert loaded.instances() == []
+    assert cls.instances() == [living]
+
+
+def test_a_class_that_uses_what_cannot_be_pickled_is_refused_by_name(
+    cell: Callable[[str], ModuleType],
+) -> None:
+    code = "line = (i for i in ())\nclass Dmm:\n    def read(self):\n        return next(line)\n"
+
+    with pytest.raises(
+        NotPortable, match=r"class Dmm cannot travel .*generator.*put the class into a module file"
+    ):
+        dump_class(cell(code).Dmm)
+
+
+def test_a_refused_class_leaves_its_module_where_it_was(cell: Callable[[str], ModuleType]) -> None:
+    module = cell("line = (i for i in ())\nclass Dmm:\n    def read(self):\n        return next(line)\n")
+
+    with pytest.raises(NotPortable):
+        dump_class(module.Dmm)
+
+    assert sys.modules[module.__name__] is module
+
+
+# Nothing else is pickled
+
+
+def test_only_class_shipping_knows_how_to_pickle() -> None:
+    root = Path(instrumentserver.__file__).parent
+    picklers = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if {"pickle", "cloudpickle", "dill", "marshal", "shelve"} & set(imported(node))
+    }
+
+    assert picklers == {"wire/shipping.py"}
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name.partition(".")[0] for alias in node.names]
+    return (
+        [(node.module or "").partition(".")[0]] if isinstance(node, ast.ImportFrom) and not node.level else []
+    )
