@@ -1,0 +1,12 @@
+"""Simulated laboratory: a voltage source, a double quantum dot and a meter.
+
+The three drivers need no hardware. Wired up, they are the usual experiment on
+a double quantum dot: `Dac` sets the gate voltages, `Dot` answers with a
+current, `Dmm` digitises it.
+"""
+
+from instruments.dac import Dac, DacChannel
+from instruments.dmm import Dmm
+from instruments.dot import Dot
+
+__all__ = ["Dac", "DacChannel", "Dmm", "Dot"]
