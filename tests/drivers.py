@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 from qcodes.instrument import ChannelList, ChannelTuple, Instrument, InstrumentChannel
-from qcodes.parameters import ManualParameter
-from qcodes.validators import Ints, Numbers, Strings
+from qcodes.parameters import (
+    ArrayParameter,
+    ManualParameter,
+    MultiParameter,
+    Parameter,
+    ParameterWithSetpoints,
+)
+from qcodes.validators import Arrays, Ints, Numbers, Strings
 
 
 class Channel(InstrumentChannel):
@@ -211,3 +217,71 @@ class Sharing(Instrument):
     def backend_id(self) -> int:
         """Return the identity of the backend object."""
         return id(self.backend)
+
+
+class Sweep(ArrayParameter):
+    """A trace over a fixed axis."""
+
+    def __init__(self, name: str, instrument: Instrument, **kwargs: Any) -> None:
+        super().__init__(
+            name,
+            shape=(5,),
+            instrument=instrument,
+            setpoints=(tuple(float(number) for number in range(5)),),
+            setpoint_names=("time",),
+            setpoint_units=("s",),
+            unit="A",
+            **kwargs,
+        )
+
+    def get_raw(self) -> Any:
+        """Return the trace."""
+        return np.arange(5.0) ** 2
+
+
+class Quadratures(MultiParameter):
+    """Two values read at once."""
+
+    def __init__(self, name: str, instrument: Instrument, **kwargs: Any) -> None:
+        super().__init__(
+            name,
+            names=("i", "q"),
+            shapes=((), ()),
+            units=("V", "V"),
+            labels=("I", "Q"),
+            setpoints=((), ()),
+            instrument=instrument,
+            **kwargs,
+        )
+
+    def get_raw(self) -> tuple[float, float]:
+        """Return both."""
+        return 0.25, 0.75
+
+
+class Digitizer(Instrument):
+    """An instrument with arrays of every kind."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.add_parameter("points", set_cmd=None, get_cmd=None, initial_value=4, vals=Ints(1, 1000))
+        self.add_parameter(
+            "axis",
+            parameter_class=Parameter,
+            unit="s",
+            label="Time",
+            vals=Arrays(shape=(self.points.get_latest,)),
+            get_cmd=lambda: np.linspace(0, 1, self.points()),
+        )
+        self.add_parameter(
+            "trace",
+            parameter_class=ParameterWithSetpoints,
+            unit="V",
+            vals=Arrays(shape=(self.points.get_latest,)),
+            setpoints=(self.axis,),
+            get_cmd=lambda: np.linspace(0, 1, self.points()) ** 2,
+        )
+        self.add_parameter("sweep", parameter_class=Sweep)
+        self.add_parameter("iq", parameter_class=Quadratures)
+        self.add_parameter("gain", set_cmd=None, get_cmd=None, initial_value=1.0, vals=Numbers(0, 10))
+        self.add_parameter("level", unit="V", get_cmd=lambda: 2 * self.gain())

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from qcodes.parameters import ArrayParameter, MultiParameter, Parameter, ParameterBase
+from qcodes.parameters import (
+    ArrayParameter,
+    MultiParameter,
+    Parameter,
+    ParameterBase,
+    ParameterWithSetpoints,
+)
 from qcodes.validators import Arrays
 
 from instrumentserver.schema import ParameterSchema
@@ -19,7 +25,13 @@ from .link import Link
 from .metadatable import RemoteMetadatable
 from .method import RemoteMethod
 
-__all__ = ["RemoteArrayParameter", "RemoteMultiParameter", "RemoteParameter", "build_parameter"]
+__all__ = [
+    "RemoteArrayParameter",
+    "RemoteMultiParameter",
+    "RemoteParameter",
+    "RemoteParameterWithSetpoints",
+    "build_parameter",
+]
 
 _LOCAL: Final = frozenset(("cache", "get", "set", "get_latest", "on_set_callback", "global_on_set_callback"))
 """Public attributes that belong to this process's object."""
@@ -233,7 +245,28 @@ class RemoteMultiParameter(_Remote, MultiParameter):
     setpoint_units = ServerAttribute()
 
 
+class RemoteParameterWithSetpoints(_Remote, ParameterWithSetpoints):
+    """A parameter with an array of values, whose setpoints are other parameters of the server."""
+
+    def __init__(self, link: Link, path: str, schema: ParameterSchema, instrument: Any) -> None:
+        super().__init__(
+            link,
+            path,
+            schema,
+            instrument,
+            label=schema.label,
+            unit=schema.unit,
+            get_cmd=False,
+            set_cmd=False,
+            # QCoDeS's constructor asks for one; what counts is the server's.
+            vals=Arrays(shape=(1,)),
+        )
+
+    setpoints = ServerAttribute()  # type: ignore[assignment]
+
+
 _KINDS: Final[tuple[tuple[type[ParameterBase], Callable[..., _Remote]], ...]] = (
+    (ParameterWithSetpoints, RemoteParameterWithSetpoints),
     (ArrayParameter, RemoteArrayParameter),
     (MultiParameter, RemoteMultiParameter),
 )

@@ -22,7 +22,12 @@ from .function import RemoteFunction
 from .instrument import RemoteInstrument
 from .link import Link
 from .module import RemoteModule
-from .parameter import RemoteArrayParameter, RemoteMultiParameter, RemoteParameter
+from .parameter import (
+    RemoteArrayParameter,
+    RemoteMultiParameter,
+    RemoteParameter,
+    RemoteParameterWithSetpoints,
+)
 from .session import Session, session_with
 from .tree import RemoteChannelList, RemoteChannelTuple
 
@@ -42,6 +47,7 @@ _PROXIES: Final = (
     RemoteInstrument,
     RemoteModule,
     RemoteParameter,
+    RemoteParameterWithSetpoints,
     RemoteArrayParameter,
     RemoteMultiParameter,
     RemoteFunction,
