@@ -178,8 +178,8 @@ class RemoteNode(NestedAttributes, RemoteMetadatable, InstrumentBase):
         return f"<{shown}: {self.name} on {self._link.session.address}>"
 
 
-_RESERVED: Final = frozenset(("close", "snapshot", "snapshot_base", "get", "set", "ask", "write"))
-"""Names that a driver's override does not take over here: ours lead to it on the server."""
+_RESERVED: Final = frozenset(("close", "snapshot", "snapshot_base", "load_metadata"))
+"""Names that a driver's override does not take over here: ours do more, and lead to it on the server."""
 
 
 class RemoteModule(RemoteNode, InstrumentModule):

@@ -332,11 +332,15 @@ def test_names_of_methods_win_over_ours(server: Server) -> None:
         def get_idn(self) -> dict[str, str | None]:
             return {"vendor": "collide", "model": None, "serial": None, "firmware": None}
 
+        def ask(self, cmd: str, retries: int = 0) -> str:
+            return f"{cmd} {retries}"
+
     colliding = server.create(Colliding, "colliding")
     assert colliding.restart() == "the driver's"
     assert colliding.update(5) == 5
     assert colliding.get_idn()["vendor"] == "collide"
     assert colliding.IDN()["vendor"] == "collide"
+    assert colliding.ask("*IDN?", retries=2) == "*IDN? 2"
     RemoteInstrument.restart(colliding)
 
 
