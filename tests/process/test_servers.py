@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import multiprocess
 import psutil
 import pytest
 from drivers import Failing, Gate, Plain, Sharing
@@ -393,6 +394,22 @@ def test_a_forked_child_has_connections_of_its_own(server: Server) -> None:
     assert plain.x() == 2
     assert local.on() is False
     local.close()
+
+
+@pytest.mark.slow
+def test_where_there_is_no_fork_server_a_server_is_spawned(
+    new_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Local(Lamp):
+        pass
+
+    monkeypatch.setattr(multiprocess, "get_all_start_methods", lambda: ["spawn"])
+    server = start_server(new_name(), listen="tcp://127.0.0.1:0")
+    lamp = server.create(Local, "lamp")
+    lamp.on(True)
+    assert connect(server.name).instruments["lamp"].on() is True
+    server.stop()
+    assert wait_for_exit(server.pid, 5)
 
 
 @pytest.mark.slow
