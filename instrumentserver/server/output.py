@@ -54,15 +54,17 @@ class CallOutput(io.TextIOBase):
         return self._log.fileno()
 
 
-def collect_printed() -> None:
-    """Begin to keep what this thread prints."""
-    _printed.parts = []
+def collect_printed() -> list[list[object]]:
+    """Begin to keep what this thread prints, in the list that is returned."""
+    parts: list[list[object]] = []
+    _printed.parts = parts
+    return parts
 
 
-def take_printed() -> list[list[object]] | None:
-    """Return what this thread printed since the last call: pairs of "is it for stderr" and text; None for nothing."""
-    parts = _printed.parts
+def take_printed(parts: list[list[object]]) -> list[list[object]] | None:
+    """Empty the list of `collect_printed`; return pairs of "is it for stderr" and text, None for nothing."""
     if not parts:
         return None
-    _printed.parts = []
-    return parts
+    taken = parts[:]
+    parts.clear()
+    return taken

@@ -117,7 +117,7 @@ class Worker(threading.Thread):
     def _serve(self, connection: Connection) -> None:
         caller, handle = self.caller, self._dispatcher.handle
         assert caller is not None
-        collect_printed()
+        printed = collect_printed()
         receive, send, met = connection.receive, connection.send, caller.met
         while True:
             if met or caller.incoming:
@@ -129,25 +129,26 @@ class Worker(threading.Thread):
                 raise
             except InstrumentServerError as error:
                 # The request came whole, but something that it names could not be found.
-                self._send_failure(connection, error)
+                self._send_failure(connection, error, printed)
                 continue
             try:
                 if request[0] == CHAINED:
                     caller.incoming = request[1]
                     request = request[2:]
                 reply = handle(caller, request)
-                printed = take_printed()
-                send(reply if printed is None else [*reply, printed])
+                send([*reply, take_printed(printed)] if printed else reply)
                 if caller.after_reply is not None:
                     caller.after_reply()
                     return
             except BaseException as error:
                 if isinstance(error, OSError) and connection.is_cut():
                     raise
-                self._send_failure(connection, error)
+                self._send_failure(connection, error, printed)
 
-    def _send_failure(self, connection: Connection, error: BaseException) -> None:
+    def _send_failure(
+        self, connection: Connection, error: BaseException, printed: list[list[object]]
+    ) -> None:
         failure = dump_failure(error, self._where)
         # The frames hold the arguments and the instrument; nothing of them may outlive the call.
         error.__traceback__ = None
-        connection.send([0, None, take_printed(), failure])
+        connection.send([0, None, take_printed(printed), failure])

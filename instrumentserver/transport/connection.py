@@ -9,7 +9,14 @@ from typing import Any, Final
 
 from instrumentserver.errors import CallTimeout, NotPortable
 from instrumentserver.wire.codec import Codec
-from instrumentserver.wire.framing import DEFAULT_LIMITS, FrameReader, Limits, frame_head
+from instrumentserver.wire.framing import (
+    DEFAULT_LIMITS,
+    MAGIC,
+    SHORT_HEAD,
+    FrameReader,
+    Limits,
+    frame_head,
+)
 
 __all__ = ["Connection"]
 
@@ -49,7 +56,7 @@ class Connection:
         if buffers or size > _LARGE:
             self._send_large(message, buffers)
         else:
-            self._sendall(frame_head(size) + message)
+            self._sendall(SHORT_HEAD(MAGIC, 0, size) + message)
 
     def receive(self, timeout: float | None = None) -> Any:
         """Return the next value, blocking until it is there.

@@ -96,17 +96,29 @@ class Codec:
         Raises:
             NotPortable: A part of the value has no form on the wire; nothing was sent.
         """
-        self._depth = 0
         try:
-            message = self._pack(value)
-        except BaseException:
+            # As `_pack` does, without its call: this is on the way of every value.
+            self._depth = 1
+            message = self._packers[0].pack(value)
+        except BaseException as error:
             self._sent = []
-            raise
+            if not isinstance(error, Exception):
+                raise
+            message = self._encode_again(value)
         sent = self._sent
         if not sent:
             return message, ()
         self._sent = []
         return message, sent
+
+    def _encode_again(self, value: Any) -> bytes:
+        """Encode a value for which there was no packer yet, or find out what is wrong with it."""
+        self._depth = 0
+        try:
+            return self._pack(value)
+        except BaseException:
+            self._sent = []
+            raise
 
     def trim(self) -> None:
         """Give back the memory of the largest message so far, which `encode` keeps for the next."""

@@ -25,11 +25,12 @@ import numpy as np
 
 from instrumentserver.errors import ProtocolError
 
-__all__ = ["DEFAULT_LIMITS", "FrameReader", "Limits", "frame_head"]
+__all__ = ["DEFAULT_LIMITS", "MAGIC", "SHORT_HEAD", "FrameReader", "Limits", "frame_head"]
 
 MAGIC: Final = b"iS"
 _HEAD: Final = struct.Struct("!2sHI")
-_PACK_HEAD: Final = _HEAD.pack
+SHORT_HEAD: Final = _HEAD.pack
+"""Makes the head of a frame without buffers, of `MAGIC`, 0 and the size of the message."""
 _UNPACK_HEAD: Final = _HEAD.unpack_from
 _READ_AHEAD: Final = 1 << 16
 
@@ -55,8 +56,8 @@ DEFAULT_LIMITS: Final = Limits()
 def frame_head(message_size: int, buffer_sizes: Sequence[int] = ()) -> bytes:
     """Return what goes before a message of ``message_size`` bytes and its buffers."""
     if not buffer_sizes:
-        return _PACK_HEAD(MAGIC, 0, message_size)
-    return _PACK_HEAD(MAGIC, len(buffer_sizes), message_size) + struct.pack(
+        return SHORT_HEAD(MAGIC, 0, message_size)
+    return SHORT_HEAD(MAGIC, len(buffer_sizes), message_size) + struct.pack(
         f"!{len(buffer_sizes)}Q", *buffer_sizes
     )
 
