@@ -12,7 +12,7 @@ from typing import Any
 
 from qcodes.instrument import Instrument
 
-from instrumentserver.client.registry import address_of, find_proxy
+from instrumentserver.client.registry import address_of, find_proxy, set_home
 from instrumentserver.directory import Directory, NameTaken
 from instrumentserver.server import InstrumentServer, ServerOptions
 from instrumentserver.server.handles import RemoteHandles
@@ -48,6 +48,7 @@ def run_server(ready: Any, options: ServerOptions, environ: dict[str, str]) -> N
         inherit_context()
         remote = RemoteHandles(address_of, find_proxy)
         server = InstrumentServer(options, directory, claim, remote)
+        set_home(server)
         for number in (signal.SIGTERM, *_hangups()):
             signal.signal(number, lambda *_: server.request_stop())
         if hasattr(os, "register_at_fork"):

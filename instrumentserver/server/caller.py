@@ -49,7 +49,7 @@ class Caller:
             UnknownName: It was closed meanwhile.
         """
         if self.incoming:
-            self._refuse_cycle(hosted, path)
+            self.refuse_cycle(hosted, path)
         self._what = (operation, path, time.monotonic())
         while True:
             lock = hosted.lock
@@ -110,7 +110,12 @@ class Caller:
         path = str(Address(self._server_address, what[1]))
         return [*self.incoming, [held.key if held else "", path]]
 
-    def _refuse_cycle(self, hosted: Hosted, path: str) -> None:
+    def refuse_cycle(self, hosted: Hosted, path: str) -> None:
+        """Make sure that the instrument does not wait for the chain of calls that this call is part of.
+
+        Raises:
+            CallCycle: It does; waiting for it would never end.
+        """
         if all(key != hosted.lock.key for key, _ in self.incoming):
             return
         way = " -> ".join(name for _, name in self.incoming)

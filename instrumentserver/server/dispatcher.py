@@ -110,6 +110,9 @@ class Dispatcher:
                 f"{str(request)[:80]} is not a request that this server knows; "
                 f"install the same release of instrumentserver on both sides"
             ) from None
+        for hosted in caller.met if caller.incoming else ():
+            # Sharing its lock, and whatever uses it here, would wait for it.
+            caller.refuse_cycle(hosted, hosted.name)
         if caller.met and request[0] in _BRING_TOGETHER:
             self._instruments.join_locks([*caller.met, self._instruments.find(path.partition(".")[0])])
         return handler(caller, *request[1:])
@@ -260,6 +263,9 @@ class Dispatcher:
         return [hosted.version.number, [self._describe(caller, hosted), is_new]]
 
     def _close(self, caller: Caller, path: str) -> list[Any]:
+        hosted = self._instruments.get(path)
+        if hosted is not None:
+            caller.refuse_cycle(hosted, path)
         with caller.busy(Op.CLOSE, path):
             self._instruments.close(path, f"was closed by {caller.who}")
         return [0, None]

@@ -59,6 +59,10 @@ class Instruments:
     def __len__(self) -> int:
         return len(self._hosted)
 
+    def get(self, name: str) -> Hosted | None:
+        """Return the instrument of that name, None if there is none."""
+        return self._hosted.get(name)
+
     def find(self, name: str) -> Hosted:
         """Return the instrument of that name.
 

@@ -107,6 +107,14 @@ class InstrumentServer:
             self.end_service()
             logger.info("server %s ended", self._options.name)
 
+    def path_of(self, thing: object) -> str | None:
+        """Return the path of a part of one of its instruments, None for anything else."""
+        return self.instruments.path_of(thing)
+
+    def thing_at(self, path: str) -> object:
+        """Return what a path leads to."""
+        return self.instruments.target(path).thing
+
     def request_stop(self) -> None:
         """Have `run` end soon; may be called from a signal handler."""
         self._is_stopping.set()

@@ -322,3 +322,47 @@ def test_a_token_file_that_was_tampered_with_costs_no_instrument(server: Server)
     finally:
         token.chmod(0o600)
     assert plain.x() == 0.0
+
+
+def test_closing_the_caller_from_within_its_own_call_is_refused(
+    server: Server, new_name: Callable[[], str]
+) -> None:
+    class Closer(Holder):
+        def close_held(self) -> None:
+            self.held.close()
+
+    one = server.create(Holder, "one")
+    two = start_server(new_name()).create(Closer, "two", one)
+    one.hold(two)
+    with time_limit(10), pytest.raises(CallCycle, match=r"unix:.*two.*unix:.*one"):
+        one.call("close_held")
+
+
+def test_giving_the_caller_to_an_instrument_of_its_own_server_is_refused(
+    server: Server, new_name: Callable[[], str]
+) -> None:
+    class Giver(Holder):
+        def give_to(self, other: Holder) -> None:
+            other.hold(self.held)
+
+    one, beside = server.create(Holder, "one"), server.create(Holder, "beside")
+    two = start_server(new_name()).create(Giver, "two", one)
+    one.hold(two)
+    with time_limit(10), pytest.raises(CallCycle, match="instrument that is waiting"):
+        one.call("give_to", beside)
+
+
+def test_an_instrument_hands_another_of_its_own_server_on_and_gets_it_back_as_itself(
+    server: Server, new_name: Callable[[], str]
+) -> None:
+    class Passing(Holder):
+        def pass_on(self, other: Holder) -> tuple[str, bool]:
+            return self.held.call_kind(other), self.held.give(other) is other
+
+    class Taking(Plain):
+        def call_kind(self, other: Holder) -> str:
+            return type(other).__name__
+
+    taking = start_server(new_name()).create(Taking, "taking")
+    passing, beside = server.create(Passing, "passing", taking), server.create(Holder, "beside")
+    assert passing.pass_on(beside) == ("RemoteInstrument", True)
