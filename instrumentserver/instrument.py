@@ -11,7 +11,8 @@ from qcodes.instrument.instrument_meta import InstrumentMeta
 
 from instrumentserver.client import RemoteInstrument
 from instrumentserver.errors import UsageError
-from instrumentserver.process.finding import create_instrument
+from instrumentserver.process.finding import create_instrument, find_component, usual_server_name
+from instrumentserver.wire.shipping import constructor_arguments, takes_name_first
 
 __all__ = ["Instrument"]
 
@@ -37,10 +38,14 @@ class ServedInstrumentMeta(InstrumentMeta):
         """Make an instrument; ``server_name`` never reaches the constructor."""
         if server_name is None:
             return super().__call__(*args, **kwargs)
-        if args:
+        if "name" in kwargs:
+            name, rest = kwargs.pop("name"), list(args)
+        elif args and takes_name_first(cls):
             name, *rest = args
-        elif "name" in kwargs:
-            name, rest = kwargs.pop("name"), []
+        elif args:
+            # The constructor takes other arguments before the name.
+            kwargs = {**dict(zip(constructor_arguments(cls), args, strict=False)), **kwargs}
+            name, rest = kwargs.pop("name", ""), []
         else:
             raise UsageError(
                 f"{cls.__name__} needs a name, such as {cls.__name__}('one', server_name={server_name!r})"
@@ -73,7 +78,12 @@ class Instrument(QcodesInstrument, metaclass=_Meta):
     @classmethod
     def default_server_name(cls, **kwargs: Any) -> str:
         """Return the server on which an instrument with these arguments lives if the user leaves it open."""
-        return "Instruments"
+        return usual_server_name(cls, kwargs)
+
+    @staticmethod
+    def find_component(name_attribute: str, instrument_class: type | None = None) -> Any:
+        """Return a part of an instrument by name, such as ``dmm.signal.unit``; see `process.finding.find_component`."""
+        return find_component(name_attribute, instrument_class)
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         self._made_in = os.getpid()

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from instrumentserver.schema import MethodSchema
+from instrumentserver.schema import ClassSchema, LoggerSchema, MethodSchema, ObjectSchema
+from instrumentserver.wire.classes import find_class_text
 from instrumentserver.wire.messages import Op
+from instrumentserver.wire.shipping import ship_code
 
+from .claim import claimed_class
+from .held import take_held
 from .link import Link
+from .logger import RemoteLogger
 from .method import RemoteMethod
 
 __all__ = [
     "NestedAttributes",
     "Proxy",
+    "RemoteAttribute",
     "ServerAttribute",
-    "bound",
+    "ServerCode",
     "get_attribute",
+    "is_forwarded",
+    "place_of",
+    "server_has",
     "set_attribute",
 ]
+
+_PROBED: Final = ("__", "_repr_", "_ipython_", "_built_", "_jupyter_")
+"""What Python, IPython and our own classes look for; no RPC answers that."""
+_OURS: Final = frozenset(("_link", "_path", "_schema", "_methods", "_modules", "_remote_cache", "_is_built"))
 
 
 class Proxy(Protocol):
@@ -60,6 +73,16 @@ class ServerAttribute:
         else:
             vars(proxy)[self._aside] = value
 
+    def __delete__(self, proxy: Any) -> None:
+        proxy.delattr(self._name)
+
+
+class ServerCode(ServerAttribute):
+    """A function that the server keeps, such as a parser; one that is set is shipped to it."""
+
+    def __set__(self, proxy: Any, value: Any) -> None:
+        super().__set__(proxy, ship_code(value) if proxy._is_built else value)
+
 
 class NestedAttributes:
     """Attributes by text, also nested ones, as the QCoDeS server of 2016 had them."""
@@ -77,7 +100,7 @@ class NestedAttributes:
             UsageError: The name is malformed.
         """
         try:
-            return bound(self, get_attribute(self, name))
+            return get_attribute(self, name)
         except (AttributeError, LookupError):
             if not default:
                 raise
@@ -95,19 +118,105 @@ class NestedAttributes:
 
     def callattr(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the object on the server, also a nested one, and return what it returns."""
-        return self._link.request(Op.CALL, self._path, name, list(args), kwargs)
-
-
-def bound(proxy: Proxy, value: Any) -> Any:
-    """Return an attribute's value as a proxy has it: a method as one that can be called."""
-    return RemoteMethod(proxy._link, proxy._path, value) if isinstance(value, MethodSchema) else value
+        return take_held(self._link, self._link.request(Op.CALL, self._path, name, list(args), kwargs))
 
 
 def get_attribute(proxy: Proxy, name: str) -> Any:
-    """Return an attribute of the thing on the server; a method arrives as a `MethodSchema`."""
-    return proxy._link.request(Op.GET_ATTRIBUTE, proxy._path, name)
+    """Return an attribute of the thing on the server.
+
+    A method arrives as a `RemoteMethod`, what cannot travel as a `RemoteAttribute`.
+    """
+    value = proxy._link.request(Op.GET_ATTRIBUTE, proxy._path, name)
+    if isinstance(value, MethodSchema):
+        return RemoteMethod(proxy._link, proxy._path, value, name)
+    if isinstance(value, ClassSchema):
+        found = find_class_text(value.name)
+        return RemoteAttribute(proxy, name, value.otherwise) if found is None else found
+    if isinstance(value, LoggerSchema):
+        return RemoteLogger(value.name, proxy)
+    if isinstance(value, ObjectSchema):
+        return RemoteAttribute(proxy, name, value)
+    return value
+
+
+def server_has(proxy: Proxy, name: str) -> bool:
+    """Return whether the thing on the server has an attribute now."""
+    try:
+        get_attribute(proxy, name)
+    except AttributeError:
+        return False
+    except Exception:  # noqa: BLE001  (a property that fails is there)
+        return True
+    return True
 
 
 def set_attribute(proxy: Proxy, name: str, value: Any) -> None:
     """Set an attribute of the thing on the server."""
     proxy._link.request(Op.SET_ATTRIBUTE, proxy._path, name, value)
+
+
+def is_forwarded(name: str) -> bool:
+    """Return whether an attribute that a proxy does not have itself is looked for on the server."""
+    return not name.startswith(_PROBED) and name not in _OURS
+
+
+class RemoteAttribute:
+    """Stands for an attribute that cannot travel, such as a VISA handle: what is below it is used on the server.
+
+    Args:
+        proxy: The proxy whose attribute it is.
+        name: The attribute, possibly a nested one.
+        schema: What it looks like.
+    """
+
+    def __init__(self, proxy: Proxy, name: str, schema: ObjectSchema) -> None:
+        object.__setattr__(self, "_proxy", proxy)
+        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_schema", schema)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # type: ignore[override]
+        return claimed_class(self._schema.classes, RemoteAttribute)
+
+    def __getattr__(self, name: str) -> Any:
+        if not is_forwarded(name):
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
+        return get_attribute(self._proxy, f"{self._name}.{name}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        set_attribute(self._proxy, f"{self._name}.{name}", value)
+
+    def __getitem__(self, key: Any) -> Any:
+        return get_attribute(self._proxy, f"{self._name}[{key!r}]")
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        set_attribute(self._proxy, f"{self._name}[{key!r}]", value)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it on the server."""
+        link = self._proxy._link
+        return take_held(link, link.request(Op.CALL, self._proxy._path, self._name, list(args), kwargs))
+
+    def __len__(self) -> int:
+        return int(self._proxy._link.request(Op.CALL, self._proxy._path, f"{self._name}.__len__", [], {}))
+
+    def __bool__(self) -> bool:
+        return bool(self._schema.is_true)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is RemoteAttribute and place_of(self) == place_of(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(place_of(self)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return get_attribute, (self._proxy, self._name)
+
+    def __repr__(self) -> str:
+        return str(self._schema.shown)
+
+
+def place_of(attribute: RemoteAttribute) -> list[str]:
+    """Return the address of the thing whose attribute it is, and the attribute's name."""
+    proxy: Proxy = vars(attribute)["_proxy"]
+    return [str(proxy._link.address(proxy._path)), vars(attribute)["_name"]]

@@ -23,15 +23,22 @@ class RemoteCache:
     """
 
     def __init__(self, link: Link, path: str) -> None:
-        self._link = link
-        self._path = path
+        object.__setattr__(self, "_link", link)
+        object.__setattr__(self, "_path", path)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the server's cache keeps under a private name, such as ``_raw_value``."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._link.request(Op.GET_ATTRIBUTE, self._path, f"cache.{name}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._link.request(Op.SET_ATTRIBUTE, self._path, f"cache.{name}", value)
 
     @property
     def raw_value(self) -> Any:
         """The raw value of the parameter, None before the first get or set."""
         return self._state()[0]
-
-    _raw_value = raw_value
 
     @property
     def timestamp(self) -> datetime | None:

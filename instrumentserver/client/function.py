@@ -52,4 +52,4 @@ class RemoteFunction(Function):
         self._link.request(Op.CALL, self._path, "validate", list(args), {})
 
     def __repr__(self) -> str:
-        return f"<RemoteFunction {self.name} of {self._link.address(self._path)}>"
+        return f"<{Function.__module__}.{Function.__qualname__} object at {id(self):#x}>"

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from typing import Any, Final
 
 from qcodes.instrument import Instrument
 from qcodes.utils import strip_attrs
 
 from instrumentserver.errors import ConnectFailed, ServerLost
 from instrumentserver.schema import InstrumentSchema
+from instrumentserver.wire.classes import class_text
 from instrumentserver.wire.messages import Op
 
 from .claim import claimed_class
 from .link import Link
+from .metadatable import DEFAULT_UPDATE
 from .module import RemoteNode
 from .tree import show_schema
 
 __all__ = ["RemoteInstrument"]
 
 logger = logging.getLogger(__name__)
+
+_INSTRUMENT: Final = class_text(Instrument)
 
 
 class RemoteInstrument(RemoteNode, Instrument):
@@ -64,6 +68,26 @@ class RemoteInstrument(RemoteNode, Instrument):
         """
         self._link.take(self._link.session.request([Op.RESTART, self._path])[1])
 
+    def snapshot(self, update: Any = DEFAULT_UPDATE) -> dict[str, Any]:  # type: ignore[override,misc]
+        """Return the server's snapshot, one message.
+
+        One that need not read the hardware does not fail when the server is gone, so that other instruments
+        can be measured: it has no values then, and a warning is logged.
+        """
+        try:
+            return super().snapshot(update)
+        except (ConnectFailed, ServerLost) as error:
+            if update in (True, "All"):
+                raise
+            logger.warning("the snapshot of %s has no values: %s", self, error)
+        return {
+            "functions": {},
+            "submodules": {},
+            "parameters": {},
+            "__class__": self._schema.classes[0].replace(":", "."),
+            "name": self.name,
+        }
+
     def close(self) -> None:
         """Close the instrument on the server and forget it here; a second call does nothing."""
         if not self._is_built:
@@ -95,6 +119,9 @@ class RemoteInstrument(RemoteNode, Instrument):
             logger.info("%s is not in QCoDeS's registry, where its name is taken", instance)
             return
         claimed = claimed_class(instance._schema.classes, cls)
+        if not any(text == _INSTRUMENT for text in instance._schema.classes):
+            # QCoDeS does not keep what is an InstrumentBase only.
+            return
         owner = claimed if issubclass(claimed, Instrument) else cls
         Instrument.record_instance.__func__(owner, instance)  # type: ignore[attr-defined]
         instance._recorded_under = owner
@@ -103,7 +130,9 @@ class RemoteInstrument(RemoteNode, Instrument):
     @classmethod
     def remove_instance(cls, instance: Instrument) -> None:
         """Take a proxy out of QCoDeS's registry."""
-        owner = vars(instance).get("_recorded_under") or cls
+        owner = vars(instance).get("_recorded_under")
+        if owner is None:
+            return
         Instrument.remove_instance.__func__(owner, instance)  # type: ignore[attr-defined]
 
     def __del__(self) -> None:

@@ -27,6 +27,7 @@ class Link:
     Attributes:
         version: Number of the latest change of the tree that the proxies show.
         apply: Brings the proxies up to a schema.
+        find_lent: Returns the proxy of a parameter that another instrument lends, None if there is none.
     """
 
     def __init__(self, session: Session, name: str, schema: InstrumentSchema) -> None:
@@ -34,6 +35,7 @@ class Link:
         self.name = name
         self.version = schema.version
         self.apply: Callable[[InstrumentSchema], None] = lambda schema: None
+        self.find_lent: Callable[[str], Any] = lambda address: None
         self._refreshing = threading.Lock()
 
     def request(self, operation: str, path: str, *arguments: Any) -> Any:

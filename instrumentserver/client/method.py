@@ -8,6 +8,7 @@ from typing import Any
 from instrumentserver.schema import MethodSchema, SignatureSchema
 from instrumentserver.wire.messages import Op
 
+from .held import take_held
 from .link import Link
 
 __all__ = ["RemoteMethod"]
@@ -20,19 +21,22 @@ class RemoteMethod:
         link: The instrument's link.
         path: Path of the thing whose method it is.
         schema: Its schema.
+        name: How it is reached from there, if not by its name.
     """
 
-    def __init__(self, link: Link, path: str, schema: MethodSchema) -> None:
+    def __init__(self, link: Link, path: str, schema: MethodSchema, name: str | None = None) -> None:
         self._link = link
         self._path = path
         self._schema = schema
+        self._name = name or schema.name
         self.__name__ = schema.name
         self.__qualname__ = f"{path}.{schema.name}"
         self.__doc__ = schema.doc
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method on the server and return what it returns."""
-        return self._link.request(Op.CALL, self._path, self.__name__, list(args), kwargs)
+        value = self._link.request(Op.CALL, self._path, self._name, list(args), kwargs)
+        return take_held(self._link, value)
 
     @property
     def __signature__(self) -> inspect.Signature | None:
@@ -43,7 +47,7 @@ class RemoteMethod:
         return f"<RemoteMethod {self.__name__} of {self._link.address(self._path)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RemoteMethod, (self._link, self._path, self._schema)
+        return RemoteMethod, (self._link, self._path, self._schema, self._name)
 
 
 class _Shown:
@@ -74,5 +78,7 @@ def _signature(described: SignatureSchema) -> inspect.Signature:
     return inspect.Signature(parameters, return_annotation=_annotation(described.returns))
 
 
-def _annotation(text: str | None) -> Any:
-    return inspect.Parameter.empty if text is None else _Shown(text)
+def _annotation(annotation: str | list[str] | None) -> Any:
+    if annotation is None:
+        return inspect.Parameter.empty
+    return annotation if isinstance(annotation, str) else _Shown(annotation[0])

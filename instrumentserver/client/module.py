@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from qcodes.instrument import Instrument, InstrumentModule
 from qcodes.instrument.instrument_base import InstrumentBase
+from qcodes.metadatable import Metadatable
 
 from instrumentserver.schema import ModuleSchema
 
-from .attribute import NestedAttributes, ServerAttribute, bound, get_attribute, set_attribute
+from .additions import Additions, is_local_part
+from .attribute import (
+    NestedAttributes,
+    ServerAttribute,
+    get_attribute,
+    is_forwarded,
+    server_has,
+    set_attribute,
+)
 from .claim import claimed_class
 from .link import Link
-from .metadatable import RemoteMetadatable
+from .logger import RemoteLogger
 from .method import RemoteMethod
 
 __all__ = ["RemoteModule", "RemoteNode"]
 
 _OF_QCODES: Final = frozenset(dir(Instrument)) | frozenset(dir(InstrumentModule))
-_LOCAL: Final = frozenset(vars(InstrumentBase("base")))
+_LOCAL: Final = frozenset(vars(InstrumentBase("base"))) - {"log", "metadata"}
 """Attributes of QCoDeS that belong to this process's object."""
+_AS_QCODES: Final = frozenset(("label", "log", "metadata"))
+"""Attributes that our classes pass on to the server themselves."""
 
 
-class RemoteNode(NestedAttributes, RemoteMetadatable, InstrumentBase):
+class RemoteNode(NestedAttributes, Additions):
     """A part of an instrument's tree with parameters below it.
 
     Names are looked up in this order: parameters, functions and submodules; methods of the driver; what
@@ -30,10 +43,21 @@ class RemoteNode(NestedAttributes, RemoteMetadatable, InstrumentBase):
     """
 
     _schema: ModuleSchema
-    _methods: dict[str, RemoteMethod]
+    _methods: Mapping[str, RemoteMethod] = MappingProxyType({})
+    _shortcuts: list[str]
     _ever_there: frozenset[str] = frozenset()
 
     label = ServerAttribute()  # type: ignore[assignment]
+
+    @property
+    def log(self) -> RemoteLogger:  # type: ignore[override]
+        """Logs in the instrument's name, in this process."""
+        return self._log
+
+    @log.setter
+    def log(self, log: object) -> None:
+        """Replace the logger that QCoDeS's constructor makes by one that knows the driver's class."""
+        self._log = RemoteLogger(self._schema.logger_name, self)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # type: ignore[override,misc]
@@ -61,26 +85,11 @@ class RemoteNode(NestedAttributes, RemoteMetadatable, InstrumentBase):
         self._shortcuts = list(shortcuts)
         self.__doc__ = schema.doc
 
-    # By name
-
-    def get(self, param_name: str) -> Any:
-        """Return the value of a parameter, read by the server."""
-        return self.parameters[param_name].get()
-
-    def set(self, param_name: str, value: Any) -> None:
-        """Set a parameter."""
-        self.parameters[param_name].set(value)
-
-    def call(self, func_name: str, *args: Any) -> Any:
-        """Call a QCoDeS function."""
-        return self.functions[func_name].call(*args)
-
-    def __getitem__(self, key: str) -> Any:
-        """Return the parameter or function of that name."""
-        try:
-            return self.parameters[key]
-        except KeyError:
-            return self.functions[key]
+    def _add_shortcut(self, name: str, part: Any) -> None:
+        """Have an attribute lead to a part of the instrument at once."""
+        if name not in _LOCAL and name not in _OF_QCODES:
+            vars(self)[name] = part
+            self._shortcuts.append(name)
 
     # As QCoDeS has it
 
@@ -100,28 +109,6 @@ class RemoteNode(NestedAttributes, RemoteMetadatable, InstrumentBase):
         """Send a command string to the hardware at the lowest level."""
         self.callattr("write_raw", cmd)
 
-    def add_parameter(self, name: str, parameter_class: Any = None, **kwargs: Any) -> Any:
-        """Add a parameter on the server and return its proxy.
-
-        Commands must be strings, for code does not travel.
-
-        Raises:
-            NotPortable: An argument cannot travel.
-            KeyError: There is a parameter of that name already.
-        """
-        if parameter_class is not None:
-            kwargs["parameter_class"] = parameter_class
-        self.callattr("add_parameter", name, **kwargs)
-        return self.parameters[name]
-
-    def add_function(self, name: str, **kwargs: Any) -> None:
-        """Add a QCoDeS function on the server; its command must be a string."""
-        self.callattr("add_function", name, **kwargs)
-
-    def remove_parameter(self, name: str) -> None:
-        """Remove a parameter from the server's instrument."""
-        self.callattr("remove_parameter", name)
-
     def invalidate_cache(self) -> None:
         """Have every parameter read the hardware the next time."""
         self.callattr("invalidate_cache")
@@ -133,21 +120,24 @@ class RemoteNode(NestedAttributes, RemoteMetadatable, InstrumentBase):
     # Attributes
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not self._is_built:
+        if not self._is_built or not is_forwarded(name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         for named in (self.parameters, self.functions, self.submodules, self._methods):
             if name in named:
                 return named[name]  # type: ignore[index]
-        return bound(self, get_attribute(self, name))
+        return get_attribute(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not self._is_built or name.startswith("_") or name in _LOCAL or name == "label":
+        if not self._is_built or name in _LOCAL or name in _AS_QCODES or is_local_part(value):
             super().__setattr__(name, value)
         elif name in self.parameters and name not in self._schema.attributes:
             raise AttributeError(
                 f"{self._path}.{name} is a parameter and cannot be replaced; set its value with {name}({value!r})"
             )
-        elif self._server_has(name):
+        elif name in self._methods and callable(value):
+            # Somebody puts another function in its place, which calls from here will find.
+            super().__setattr__(name, value)
+        elif name in self._ever_there or self._is_kept_there(name, value):
             set_attribute(self, name, value)
         else:
             super().__setattr__(name, value)
@@ -158,24 +148,36 @@ class RemoteNode(NestedAttributes, RemoteMetadatable, InstrumentBase):
         else:
             self.delattr(name)
 
-    def _server_has(self, name: str) -> bool:
-        """Return whether the object on the server has an attribute, as it is now, or had it once."""
-        if name in self._ever_there:
-            return True
-        try:
-            get_attribute(self, name)
-        except AttributeError:
+    def _is_kept_there(self, name: str, value: object) -> bool:
+        """Return whether an attribute that is to be set belongs to the object on the server."""
+        if not is_forwarded(name):
             return False
-        except Exception:  # noqa: BLE001  (a property that fails, or a value that cannot travel, is there)
+        if isinstance(value, Metadatable) and vars(value).get("_link") is self._link:
+            # Another name for a part of the same instrument, as the aliases of a station file are.
             return True
-        return True
+        if name.startswith("_") and (name in vars(self) or hasattr(type(self), name)):
+            return False
+        return server_has(self, name)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(type(self)), *self._schema.attributes, *self._methods})
 
     def __repr__(self) -> str:
-        shown = self._schema.classes[0].rpartition(":")[2].rpartition(".")[2]
-        return f"<{shown}: {self.name} on {self._link.session.address}>"
+        if not self._is_built:
+            return f"<{self._schema.class_name}: {self.name}>"
+        if "__repr__" in self._schema.special:
+            return str(self.callattr("__repr__"))
+        return self._qcodes_repr()
+
+    def __str__(self) -> str:
+        return (
+            str(self.callattr("__str__"))
+            if self._is_built and "__str__" in self._schema.special
+            else repr(self)
+        )
+
+    def _qcodes_repr(self) -> str:
+        return f"<{self._schema.class_name}: {self.name}>"
 
 
 _RESERVED: Final = frozenset(("close", "snapshot", "snapshot_base", "load_metadata"))
@@ -197,3 +199,8 @@ class RemoteModule(RemoteNode, InstrumentModule):
         self._schema = schema
         super().__init__(parent, schema.name, label=schema.label)
         self._is_built = True
+
+    def _qcodes_repr(self) -> str:
+        above = self._parent
+        name = above._schema.class_name if isinstance(above, RemoteNode) else type(above).__name__
+        return f"<{self._schema.class_name}: {self.name} of {name}: {above.name}>"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
+from qcodes.instrument import Instrument
 from qcodes.parameters import (
     ArrayParameter,
+    InstrumentRefParameter,
     MultiParameter,
     Parameter,
     ParameterBase,
@@ -18,7 +21,15 @@ from instrumentserver.schema import ParameterSchema
 from instrumentserver.wire.classes import find_class_text
 from instrumentserver.wire.messages import Op
 
-from .attribute import NestedAttributes, ServerAttribute, bound, get_attribute, set_attribute
+from .attribute import (
+    NestedAttributes,
+    ServerAttribute,
+    ServerCode,
+    get_attribute,
+    is_forwarded,
+    server_has,
+    set_attribute,
+)
 from .cache import RemoteCache
 from .claim import claimed_class
 from .link import Link
@@ -27,6 +38,7 @@ from .method import RemoteMethod
 
 __all__ = [
     "RemoteArrayParameter",
+    "RemoteInstrumentRefParameter",
     "RemoteMultiParameter",
     "RemoteParameter",
     "RemoteParameterWithSetpoints",
@@ -35,6 +47,10 @@ __all__ = [
 
 _LOCAL: Final = frozenset(("cache", "get", "set", "get_latest", "on_set_callback", "global_on_set_callback"))
 """Public attributes that belong to this process's object."""
+
+
+_ONE_VALUE: Final = inspect.Signature([inspect.Parameter("value", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
+"""How QCoDeS's own ``set`` reads; `Measurement.add_before_run` counts its parameters."""
 
 
 class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
@@ -51,6 +67,7 @@ class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
         kwargs: Further arguments of the QCoDeS class.
     """
 
+    _deleted: frozenset[str] = frozenset()
     _unpacking: tuple[int, bool] | None = None
 
     def __init__(
@@ -68,7 +85,6 @@ class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
             register_name=schema.register_name,
             **kwargs,
         )
-        self.snapshot_exclude = schema.snapshot_exclude
         self._methods = {method.name: RemoteMethod(link, path, method) for method in schema.methods}
         self.__doc__ = schema.doc
         self._is_built = True
@@ -85,8 +101,10 @@ class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
     post_delay = ServerAttribute()  # type: ignore[assignment]
     val_mapping = ServerAttribute()
     inverse_val_mapping = ServerAttribute()
-    get_parser = ServerAttribute()  # type: ignore[assignment]
-    set_parser = ServerAttribute()  # type: ignore[assignment]
+    get_parser = ServerCode()  # type: ignore[assignment]
+    set_parser = ServerCode()  # type: ignore[assignment]
+    snapshot_value = ServerAttribute()  # type: ignore[assignment]
+    snapshot_exclude = ServerAttribute()  # type: ignore[assignment]
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # type: ignore[override,misc]
@@ -145,7 +163,10 @@ class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
             reply = request([Op.SET, path, value, kwargs] if kwargs else [Op.SET, path, value])
             if reply[0] != link.version:
                 link.notice(reply[0])
+            if self.on_set_callback is not None or self.global_on_set_callback is not None:
+                self._call_on_set_callback(value)
 
+        set.__signature__ = _ONE_VALUE  # type: ignore[attr-defined]
         return set
 
     def validate(self, value: Any) -> None:
@@ -172,34 +193,56 @@ class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
             self._unpacking = self._link.version, isinstance(self.vals, Arrays)
         return super().unpack_self(value) if self._unpacking[1] else [(self, value)]
 
+    @property
+    def underlying_instrument(self) -> Any:
+        """The instrument whose hardware the parameter uses, where its class names another one than its own."""
+        if self._schema.names_instrument:
+            return get_attribute(self, "underlying_instrument")
+        return self.root_instrument
+
     def _build__doc__(self) -> Any:
         return self._schema.doc
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not self._is_built:
+        if not self._is_built or not is_forwarded(name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         method = self._methods.get(name)
-        if method is not None:
-            return method
-        return bound(self, get_attribute(self, name))
+        return get_attribute(self, name) if method is None else method
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if (
-            not self._is_built
-            or name.startswith("_")
-            or name in _LOCAL
-            or name not in self._schema.attributes
-            or isinstance(getattr(type(self), name, None), ServerAttribute)
-        ):
-            super().__setattr__(name, value)
-        else:
+        if self._is_built and name not in _LOCAL and self._is_kept_there(name):
             set_attribute(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _is_kept_there(self, name: str) -> bool:
+        """Return whether an attribute that is to be set belongs to the parameter on the server."""
+        if name in self._deleted:
+            return True
+        if name in vars(self) or hasattr(type(self), name):
+            return name in self._schema.attributes and not isinstance(
+                getattr(type(self), name, None), ServerAttribute | property
+            )
+        return name in self._schema.attributes or (is_forwarded(name) and server_has(self, name))
 
     def __delattr__(self, name: str) -> None:
         if name in self._schema.attributes and name not in vars(self):
+            self._deleted = self._deleted | {name}
             self.delattr(name)
         else:
             super().__delattr__(name)
+
+    def __repr__(self) -> str:
+        if self._is_built and "__repr__" in self._schema.special:
+            return str(self.callattr("__repr__"))
+        return f"<{self._schema.classes[0].replace(':', '.')}: {self.name} at {id(self)}>"
+
+    def __str__(self) -> str:
+        return (
+            str(self.callattr("__str__"))
+            if self._is_built and "__str__" in self._schema.special
+            else self.full_name
+        )
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(type(self)), *self._schema.attributes, *self._methods})
@@ -265,10 +308,28 @@ class RemoteParameterWithSetpoints(_Remote, ParameterWithSetpoints):
     setpoints = ServerAttribute()  # type: ignore[assignment]
 
 
+class RemoteInstrumentRefParameter(RemoteParameter):
+    """A parameter whose value is the name of another instrument."""
+
+    def get_instr(self) -> Any:
+        """Return the instrument: one that this process knows, else one that the server finds.
+
+        Raises:
+            KeyError: There is none of that name.
+            TypeError: It is of another class than the parameter asks for.
+        """
+        name = self.get()
+        if name in Instrument._all_instruments:
+            wanted = getattr(self, "instrument_class", None)
+            return Instrument.find_instrument(name, wanted if isinstance(wanted, type) else None)
+        return self.callattr("get_instr")
+
+
 _KINDS: Final[tuple[tuple[type[ParameterBase], Callable[..., _Remote]], ...]] = (
     (ParameterWithSetpoints, RemoteParameterWithSetpoints),
     (ArrayParameter, RemoteArrayParameter),
     (MultiParameter, RemoteMultiParameter),
+    (InstrumentRefParameter, RemoteInstrumentRefParameter),
 )
 
 

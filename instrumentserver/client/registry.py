@@ -18,18 +18,21 @@ from instrumentserver.transport.address import Address
 from instrumentserver.wire.codec import Codec, Extension
 from instrumentserver.wire.messages import HANDLE_CODE, Op
 
+from .attribute import RemoteAttribute, get_attribute, place_of
+from .channels import RemoteChannelList, RemoteChannelTuple
 from .function import RemoteFunction
 from .instrument import RemoteInstrument
 from .link import Link
 from .module import RemoteModule
 from .parameter import (
     RemoteArrayParameter,
+    RemoteInstrumentRefParameter,
     RemoteMultiParameter,
     RemoteParameter,
     RemoteParameterWithSetpoints,
 )
 from .session import Session, session_with
-from .tree import RemoteChannelList, RemoteChannelTuple
+from .special import on_new_class, with_special_methods
 
 __all__ = [
     "address_of",
@@ -43,6 +46,7 @@ __all__ = [
 ]
 
 _roots: Final[WeakValueDictionary[tuple[Session, str], RemoteInstrument]] = WeakValueDictionary()
+_building: Final[set[tuple[Session, str]]] = set()
 _guard: Final = threading.RLock()
 _PROXIES: Final = (
     RemoteInstrument,
@@ -50,6 +54,7 @@ _PROXIES: Final = (
     RemoteParameter,
     RemoteParameterWithSetpoints,
     RemoteArrayParameter,
+    RemoteInstrumentRefParameter,
     RemoteMultiParameter,
     RemoteFunction,
     RemoteChannelTuple,
@@ -88,12 +93,12 @@ def open_session(address: str) -> Session:
 
 def new_codec() -> Codec:
     """Return a codec that sends proxies as handles and receives handles as proxies."""
-    return Codec([Extension(HANDLE_CODE, _dump, _load), validator_extension()])
+    return Codec([Extension(HANDLE_CODE, _dump, _load), validator_extension(to_server=True)])
 
 
 def address_of(thing: object) -> Address | None:
     """Return the address of a proxy, None for any other object."""
-    if type(thing) in _PROXIES:
+    if issubclass(type(thing), _PROXIES):
         link: Link | None = vars(thing).get("_link")
         if link is not None:
             return link.address(vars(thing)["_path"])
@@ -135,9 +140,29 @@ def take_schema(session: Session, schema: InstrumentSchema) -> RemoteInstrument:
             # After QCoDeS's own, so before it: QCoDeS closes what is in its registry when Python ends.
             atexit.unregister(_leave_instruments_running)
             atexit.register(_leave_instruments_running)
-        root = RemoteInstrument(Link(session, name, schema), schema)
-        _roots[session, name] = root
-        return root
+        link = Link(session, name, schema)
+        link.find_lent = _find_lent
+        _building.add((session, name))
+        try:
+            cls = with_special_methods(RemoteInstrument, tuple(schema.modules[0].special))
+            made: RemoteInstrument = cls(link, schema)
+        finally:
+            _building.discard((session, name))
+        _roots[session, name] = made
+        return made
+
+
+def _find_lent(address: str) -> Any:
+    """Return the proxy of a parameter that one instrument lends to another."""
+    parsed = Address.parse(address)
+    root = parsed.path.partition(".")[0]
+    if (open_session(parsed.server), root) in _building:
+        # It lends to itself, or to one that lends to it: the borrower makes a proxy of its own.
+        return None
+    try:
+        return _load(address)
+    except InstrumentServerError:
+        return None
 
 
 def proxies() -> list[RemoteInstrument]:
@@ -159,7 +184,7 @@ def forget_dead(name: str, session: Session) -> None:
     taken: Any = Instrument._all_instruments.get(name)
     if taken is None:
         return
-    if type(taken) is RemoteInstrument:
+    if issubclass(type(taken), RemoteInstrument):
         if taken._link.session is session:
             return
         try:
@@ -196,6 +221,8 @@ def _dump(value: object) -> Any:
     address = address_of(value)
     if address is not None:
         return str(address)
+    if type(value) is RemoteAttribute:
+        return place_of(value)
     if isinstance(value, InstrumentBase | ParameterBase | ChannelTuple | Function):
         for home in _home:
             path = home.path_of(value)
@@ -209,6 +236,8 @@ def _dump(value: object) -> Any:
 
 
 def _load(plain: Any) -> Any:
+    if isinstance(plain, list):
+        return get_attribute(_load(plain[0]), plain[1])
     address = Address.parse(plain)
     for home in _home:
         if address.server == home.address:
@@ -228,5 +257,10 @@ def _reduce(proxy: Any) -> tuple[Callable[[str], Any], tuple[str]]:
     return find_proxy_at, (str(address),)
 
 
+def _make_picklable(kind: type) -> None:
+    copyreg.pickle(kind, _reduce)
+
+
 for _kind in _PROXIES:
-    copyreg.pickle(_kind, _reduce)  # type: ignore[arg-type]
+    _make_picklable(_kind)
+on_new_class.append(_make_picklable)

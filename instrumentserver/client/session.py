@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import getpass
+import logging
 import os
 import socket
 import sys
@@ -29,12 +30,18 @@ from instrumentserver.transport.handshake import HANDSHAKE_SECONDS, greet_server
 from instrumentserver.transport.sockets import connect_socket
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import load_failure
-from instrumentserver.wire.messages import CHAINED
+from instrumentserver.wire.messages import CHAINED, Op
 
-__all__ = ["Session", "session_with", "time_limit"]
+from .listening import is_listening, log_levels, tell
+
+__all__ = ["Session", "session_with", "set_program", "time_limit"]
+
+logger = logging.getLogger(__name__)
 
 _MOST_IDLE: Final = 16
 _LAST_LINES: Final = 15
+_CRASH_LINES: Final = 30
+_MOST_LINES: Final = 200
 _time_limit: Final[ContextVar[float | None]] = ContextVar("time_limit", default=None)
 
 
@@ -59,6 +66,7 @@ class Session:
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._record: Record | None = None
+        self._told_levels: dict[str, int] | None = None
 
     def request(self, request: list[Any]) -> list[Any]:
         """Send a request and return the reply, ``[version, value, ...]``, blocking until it is there.
@@ -70,6 +78,8 @@ class Session:
             CallTimeout: The time set with `time_limit` ran out; the request is carried out all the same.
             Exception: Whatever the driver raised.
         """
+        if not is_listening():
+            self._tell_log_levels()
         work = current_work.get()
         if work is not None:
             chain = work.chain()
@@ -111,6 +121,11 @@ class Session:
             _finish(*reply[2:])
         return reply
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection with the server now."""
+        return bool(self._open)
+
     def greet(self) -> None:
         """Make sure that the server is there and knows us.
 
@@ -118,6 +133,17 @@ class Session:
             ConnectFailed: It is not.
         """
         self._idle.append(self._connect())
+
+    def _tell_log_levels(self) -> None:
+        """Have the server forward what the loggers here want since their levels were changed."""
+        levels = log_levels()
+        if levels == self._told_levels:
+            return
+        self._told_levels = levels
+        try:
+            self.request([Op.LOG_LEVELS, "", levels])
+        except (ConnectFailed, ServerLost):
+            pass  # What was to be asked of it tells.
 
     def close(self) -> None:
         """Close all idle connections; the next request opens a new one."""
@@ -163,7 +189,8 @@ class Session:
         try:
             greet_server(sock, directory.token())
             connection = Connection(sock, self._new_codec())
-            connection.send(introduction())
+            self._told_levels = log_levels()
+            connection.send({**introduction(), "log_levels": self._told_levels})
             connection.receive()
             sock.settimeout(None)
         except BaseException as error:
@@ -199,16 +226,20 @@ class Session:
             return f"{text}; start it with start_server({name!r}), or create an instrument on it"
         ended = describe_exit(record.pid)
         text = f"{text} ({ended})" if ended else text
-        lines = _tail(Path(record.log), _LAST_LINES)
+        lines = _last_lines(Path(record.log))
         return f"{text}; the end of its log {record.log}:\n{lines}" if lines else text
 
 
-def _finish(printed: list[list[Any]] | None, failure: dict[str, Any] | None = None) -> None:
-    """Print what the driver printed, and raise what it raised."""
-    for to_error, text in printed or ():
-        stream = sys.stderr if to_error else sys.stdout
-        if stream is not None:
-            stream.write(text)
+def _finish(told: list[list[Any]] | None, failure: dict[str, Any] | None = None) -> None:
+    """Print, log and warn what the driver printed, logged and warned of, and raise what it raised."""
+    try:
+        for kind, content in told or ():
+            tell(kind, content)
+    except Warning as warning:
+        # The user's filters make it an error; the driver's own error comes first.
+        if failure is None:
+            raise
+        logger.debug("%s", warning)
     if failure is not None:
         raise load_failure(failure)
 
@@ -232,6 +263,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 _sessions: Final[dict[tuple[str, str], Session]] = {}
 _session_id: Final[list[str]] = []
+_program: Final[list[str]] = []
 _guard: Final = threading.Lock()
 
 
@@ -259,8 +291,13 @@ def introduction() -> dict[str, Any]:
         "pid": os.getpid(),
         "user": _user(),
         "host": socket.gethostname(),
-        "program": Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python",
+        "program": _program[0] if _program else Path((sys.argv or [""])[0]).name or "python",
     }
+
+
+def set_program(name: str) -> None:
+    """Have this process be known to servers under a name, which is else that of its script."""
+    _program[:] = [name]
 
 
 def _user() -> str:
@@ -280,6 +317,14 @@ def _after_fork() -> None:
     _session_id.clear()
     for session in _sessions.values():
         session.abandon()
+
+
+def _last_lines(log: Path) -> str:
+    """Return the end of a log, from the beginning of a crash report on if there is one."""
+    lines = _tail(log, _MOST_LINES).splitlines()
+    crashes = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
+    shown = lines[crashes[-1] :][:_CRASH_LINES] if crashes else lines[-_LAST_LINES:]
+    return "\n".join(shown)
 
 
 def _tail(path: Path, lines: int) -> str:

@@ -6,25 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from qcodes.instrument import ChannelList, ChannelTuple, InstrumentModule
+from qcodes.parameters import MultiChannelInstrumentParameter
 
 from instrumentserver.schema import ChannelListSchema, InstrumentSchema, ModuleSchema
+from instrumentserver.transport.address import Address
 from instrumentserver.wire.classes import find_class_text
 
+from .additions import is_local_part
+from .channels import RemoteChannelList, RemoteChannelTuple
 from .claim import claimed_class
 from .function import RemoteFunction
-from .metadatable import RemoteMetadatable
 from .module import RemoteModule, RemoteNode
 from .parameter import build_parameter
+from .special import with_special_methods
 
-__all__ = ["RemoteChannelList", "RemoteChannelTuple", "show_schema"]
-
-
-class RemoteChannelTuple(RemoteMetadatable, ChannelTuple[Any]):
-    """A channel tuple of a remote instrument."""
-
-
-class RemoteChannelList(RemoteMetadatable, ChannelList[Any]):
-    """A channel list of a remote instrument. It is locked here; channels are added by methods of the driver."""
+__all__ = ["show_schema"]
 
 
 def show_schema(root: RemoteNode, schema: InstrumentSchema, modules: dict[str, RemoteNode]) -> None:
@@ -40,17 +36,25 @@ def show_schema(root: RemoteNode, schema: InstrumentSchema, modules: dict[str, R
     modules[schema.modules[0].path] = root
     for described in schema.modules[1:]:
         if described.path not in modules:
-            modules[described.path] = RemoteModule(root._link, described, modules[described.parent])
+            cls = with_special_methods(RemoteModule, tuple(described.special))
+            modules[described.path] = cls(root._link, described, modules[described.parent])
     for gone in modules.keys() - {described.path for described in schema.modules}:
         del modules[gone]
     for described in schema.modules:
         _show_module(modules[described.path], described, modules)
+    for described in schema.modules:
+        _lend_within(modules, described)
 
 
 def _show_module(node: RemoteNode, schema: ModuleSchema, modules: Mapping[str, RemoteNode]) -> None:
     link, path = node._link, schema.path
     parameters = {}
     for described in schema.parameters:
+        if described.lent_by:
+            lent = link.find_lent(described.lent_by)
+            if lent is not None:
+                parameters[described.name] = lent
+                continue
         known: Any = node.parameters.get(described.name)
         is_same = known is not None and known._schema.classes == described.classes
         if is_same and (known._schema.gettable, known._schema.settable) == (
@@ -69,19 +73,62 @@ def _show_module(node: RemoteNode, schema: ModuleSchema, modules: Mapping[str, R
     submodules: dict[str, Any] = {name: modules[place] for name, place in schema.submodules}
     lists = {found.name: _channels(node, found, modules) for found in schema.channel_lists}
     submodules.update(lists)
-    _replace(node.parameters, parameters)
-    _replace(node.functions, functions)
+    submodules = _with_local_parts(submodules, node.submodules)
+    _replace(node.parameters, _with_local_parts(parameters, node.parameters))
+    _replace(node.functions, _with_local_parts(functions, node.functions))
     _replace(node.submodules, submodules)
-    _replace(node.instrument_modules, {k: v for k, v in submodules.items() if isinstance(v, RemoteNode)})
-    _replace(node._channel_lists, lists)
+    _replace(
+        node.instrument_modules, {k: v for k, v in submodules.items() if isinstance(v, InstrumentModule)}
+    )
+    _replace(node._channel_lists, {k: v for k, v in submodules.items() if isinstance(v, ChannelTuple)})
     node._show(schema)
 
 
+def _lend_within(modules: Mapping[str, RemoteNode], schema: ModuleSchema) -> None:
+    """Let every name of a part of the same instrument lead to the one proxy of the part."""
+    node = modules[schema.path]
+    for alias, place in schema.aliases:
+        address = Address.parse(place)
+        if address.server == node._link.session.address:
+            part = _part(modules, address.path)
+            if part is not None:
+                node._add_shortcut(alias, part)
+    for described in schema.parameters:
+        if described.lent_by:
+            address = Address.parse(described.lent_by)
+            lent = _part(modules, address.path) if address.server == node._link.session.address else None
+            if lent is not None:
+                node.parameters[described.name] = lent
+
+
+def _part(modules: Mapping[str, RemoteNode], path: str) -> Any:
+    """Return the part of an instrument that a path leads to, None for one of another instrument."""
+    if path in modules:
+        return modules[path]
+    above, _, name = path.rpartition(".")
+    if above not in modules:
+        return None
+    node = modules[above]
+    for named in (node.parameters, node.functions, node.submodules):
+        if name in named:
+            return named[name]
+    return None
+
+
+def _with_local_parts(found: dict[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts that the server has, and those that this process added."""
+    return {**{name: part for name, part in there.items() if is_local_part(part)}, **found}
+
+
 def _replace(old: dict[str, Any], new: Mapping[str, Any]) -> None:
-    """Make a dict what another one is, never without a name that both have."""
+    """Make a dict what another one is, order included, never without a name that both have."""
     for gone in old.keys() - new.keys():
         del old[gone]
     old.update(new)
+    if list(old) != list(new):
+        for name, part in new.items():
+            del old[name]
+            old[name] = part
 
 
 def _channels(
@@ -89,14 +136,21 @@ def _channels(
 ) -> ChannelTuple[Any]:
     channels = [modules[path] for path in schema.channels]
     known: Any = node._channel_lists.get(schema.name)
-    if known is not None and list(known) == channels:
+    if type(known) in (RemoteChannelList, RemoteChannelTuple):
+        channels += [channel for channel in known if is_local_part(channel)]
+        if list(known) != channels:
+            known._channels = channels
+            known._channel_mapping = {channel.short_name: channel for channel in channels}
+        known.show(node._link, f"{node._path}.{schema.name}", schema)
         return known  # type: ignore[no-any-return]
-    kind = claimed_class(schema.channel_classes, InstrumentModule)
     is_list = ChannelList in (find_class_text(name) for name in schema.classes)
     made = (RemoteChannelList if is_list else RemoteChannelTuple)(
-        node, schema.list_name, kind, channels, snapshotable=schema.snapshotable
+        node,
+        schema.list_name,
+        claimed_class(schema.channel_classes, InstrumentModule),
+        channels,
+        snapshotable=schema.snapshotable,
+        multichan_paramclass=claimed_class(schema.parameter_classes, MultiChannelInstrumentParameter),  # type: ignore[arg-type]
     )
-    made._link = node._link
-    made._path = f"{node._path}.{schema.name}"
-    made._is_built = True
+    made.show(node._link, f"{node._path}.{schema.name}", schema)
     return made

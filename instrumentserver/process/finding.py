@@ -9,10 +9,12 @@ from typing import Any, Final, TypeVar
 from qcodes.instrument import Instrument, IPInstrument, VisaInstrument
 from qcodes.instrument import find_or_create_instrument as find_or_create_here
 
+from instrumentserver.client.attribute import NestedAttributes
 from instrumentserver.client.registry import open_session
 from instrumentserver.directory import Directory, Record
 from instrumentserver.errors import ConnectFailed, UnknownName, UsageError
 from instrumentserver.server import ServerOptions
+from instrumentserver.server.nested import get_nested
 from instrumentserver.transport.address import check_server_name, is_server_address, loopback_endpoint
 from instrumentserver.transport.sockets import HAS_UNIX_SOCKETS
 
@@ -23,11 +25,14 @@ __all__ = [
     "connect",
     "create_instrument",
     "default_server_name",
+    "find_component",
     "find_instrument",
     "find_or_create_instrument",
     "list_servers",
+    "make_instrument",
     "start_server",
     "stop_server",
+    "usual_server_name",
 ]
 
 T = TypeVar("T", bound=Instrument)
@@ -167,6 +172,30 @@ def find_instrument(name: str) -> Any:
     raise UnknownName(f"no instrument {name!r} in this process or on any server (asked: {asked})")
 
 
+def find_component(name_attribute: str, instrument_class: type | None = None) -> Any:
+    """Return a part of an instrument of this process or of any running server, found by name.
+
+    Args:
+        name_attribute: The instrument's name, a dot and a nested attribute, such as ``dmm.signal.unit``; or
+            the name alone.
+        instrument_class: What the instrument must be an instance of.
+
+    Raises:
+        UnknownName: There is no such instrument.
+        TypeError: The instrument is of another class.
+        AttributeError: It has no such attribute.
+    """
+    name, _, attribute = name_attribute.partition(".")
+    instrument = find_instrument(name)
+    if instrument_class is not None and not isinstance(instrument, instrument_class):
+        raise TypeError(f"Instrument {name} is {instrument.__class__} but {instrument_class} was requested")
+    if not attribute:
+        return instrument
+    if isinstance(instrument, NestedAttributes):
+        return instrument.getattr(attribute)
+    return get_nested(instrument, attribute)
+
+
 def find_or_create_instrument(
     cls: type[T],
     name: str,
@@ -196,7 +225,9 @@ def find_or_create_instrument(
     if server_name is None:
         return find_or_create_here(cls, name, *args, recreate=recreate, **kwargs)
     proxy: T
-    proxy, is_new = _make(cls, name, args, kwargs, server_name, if_exists="recreate" if recreate else "find")
+    proxy, is_new = make_instrument(
+        cls, name, args, kwargs, server_name, if_exists="recreate" if recreate else "find"
+    )
     if not is_new:
         proxy.connect_message()
     return proxy
@@ -206,26 +237,10 @@ def create_instrument(
     cls: type, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], server_name: str
 ) -> Any:
     """Return the proxy of a new instrument on a server, started if it does not run; "" is the class's default."""
-    return _make(cls, name, args, kwargs, server_name, if_exists="error")[0]
+    return make_instrument(cls, name, args, kwargs, server_name, if_exists="error")[0]
 
 
-def default_server_name(cls: type, kwargs: Mapping[str, Any], args: tuple[Any, ...] = ()) -> str:
-    """Return the server on which instruments of a class live unless the user says otherwise.
-
-    A class says so itself with a class method ``default_server_name(**kwargs)``. For QCoDeS's own base classes
-    the names are those of the QCoDeS of 2016: VISA instruments by their bus, TCP/IP instruments together, all
-    others together.
-    """
-    own = getattr(cls, "default_server_name", None)
-    if own is not None:
-        return str(own(**kwargs))
-    if issubclass(cls, VisaInstrument):
-        address = str(kwargs.get("address", args[0] if args else "")).upper()
-        return {"GPIB": "GPIBServer", "ASRL": "SerialServer"}.get(address[:4], "VisaServer")
-    return "IPInstruments" if issubclass(cls, IPInstrument) else "Instruments"
-
-
-def _make(
+def make_instrument(
     cls: type,
     name: str,
     args: tuple[Any, ...],
@@ -234,6 +249,20 @@ def _make(
     *,
     if_exists: str,
 ) -> tuple[Any, bool]:
+    """Make an instrument on a server, or find it; return its proxy, and whether it is new.
+
+    Args:
+        cls: The driver class.
+        name: Name of the instrument.
+        args: What the constructor gets after the name.
+        kwargs: What the constructor gets by keyword.
+        server_name: The server, started if it does not run; "" for the class's default.
+        if_exists: What to do if there is one of that name: "error", "find" or "recreate".
+
+    Raises:
+        TypeError: There is one of that name, of another class.
+        Exception: Whatever the constructor raised.
+    """
     server, is_new = started_server(server_name or default_server_name(cls, kwargs, args), extend=False)
     try:
         return server.make(cls, name, args, kwargs, if_exists=if_exists)
@@ -241,6 +270,31 @@ def _make(
         if is_new:
             server.stop_if_unused()
         raise
+
+
+def default_server_name(cls: type, kwargs: Mapping[str, Any], args: tuple[Any, ...] = ()) -> str:
+    """Return the server on which instruments of a class live unless the user says otherwise.
+
+    A class says so itself with a class method ``default_server_name(**kwargs)``; see `usual_server_name` for others.
+    """
+    own = getattr(cls, "default_server_name", None)
+    if own is None:
+        return usual_server_name(cls, kwargs, args)
+    if issubclass(cls, VisaInstrument) and args:
+        kwargs = {"address": args[0], **kwargs}
+    return str(own(**kwargs))
+
+
+def usual_server_name(cls: type, kwargs: Mapping[str, Any], args: tuple[Any, ...] = ()) -> str:
+    """Return the server on which instruments of a class live if neither it nor the user says anything.
+
+    The names are those of the QCoDeS of 2016: VISA instruments by their bus, TCP/IP instruments together, all
+    others together.
+    """
+    if issubclass(cls, VisaInstrument):
+        address = str(kwargs.get("address", args[0] if args else "")).upper()
+        return {"GPIB": "GPIBServer", "ASRL": "SerialServer"}.get(address[:4], "VisaServer")
+    return "IPInstruments" if issubclass(cls, IPInstrument) else "Instruments"
 
 
 def _reach(record: Record) -> Server:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from instrumentserver.client import RemoteInstrument, forget_dead
-from instrumentserver.client.registry import find_proxy, open_session, take_schema
+from instrumentserver.client import RemoteInstrument, forget_dead, time_limit
+from instrumentserver.client.registry import find_proxy, open_session, proxies, take_schema
 from instrumentserver.directory import Directory, Record
-from instrumentserver.errors import ConnectFailed, ServerLost, UsageError
+from instrumentserver.errors import CallTimeout, ConnectFailed, ServerLost, UsageError
 from instrumentserver.transport.address import Address
 from instrumentserver.transport.exits import wait_for_exit
 from instrumentserver.wire.messages import Op
-from instrumentserver.wire.shipping import dump_class
+from instrumentserver.wire.shipping import dump_class, ship_code
 
 __all__ = ["Server"]
 
@@ -81,10 +82,36 @@ class Server:
         if not isinstance(name, str):
             raise UsageError(f"{name!r} cannot name an instrument; its name must be a string such as 'dac'")
         self._check_name(name)
-        schema, is_new = self._session.request(
-            [Op.CREATE, name, dump_class(cls), list(args), kwargs, if_exists]
-        )[1]
-        return take_schema(self._session, schema), is_new
+        return self._take([name, dump_class(cls), ship_code(list(args)), ship_code(kwargs)], if_exists)
+
+    def recipes(self) -> list[list[Any]]:
+        """Return what `make_again` needs to make every instrument again, in the order in which they were made.
+
+        Of a server that is gone, or does not answer in the time of `time_limit`, those that this process made.
+
+        Raises:
+            NotPortable: What one was made of cannot travel.
+        """
+        try:
+            return list(self._session.request([Op.RECIPES, ""])[1])
+        except (ConnectFailed, ServerLost, CallTimeout):
+            mine = [proxy for proxy in proxies() if proxy._link.session is self._session]
+            return [vars(proxy)["_recipe"] for proxy in mine if "_recipe" in vars(proxy)]
+
+    def make_again(self, recipe: list[Any]) -> RemoteInstrument:
+        """Make an instrument again, on a server that was started anew; one that is there is left as it is.
+
+        Raises:
+            Exception: As for `create`.
+        """
+        return self._take(recipe, "find")[0]
+
+    def _take(self, recipe: list[Any], if_exists: str) -> tuple[RemoteInstrument, bool]:
+        schema, is_new = self._session.request([Op.CREATE, *recipe, if_exists])[1]
+        proxy = take_schema(self._session, schema)
+        if is_new:
+            vars(proxy)["_recipe"] = recipe
+        return proxy, is_new
 
     def status(self) -> dict[str, Any]:
         """Return what the server is and does.
@@ -106,17 +133,25 @@ class Server:
         text = self._log.read_text("utf-8", "replace") if self._log.exists() else ""
         return "\n".join(text.splitlines()[-lines:]) if lines > 0 else ""
 
-    def stop(self) -> None:
+    def stop(self, timeout: float = _STOP_SECONDS) -> None:
         """Close every instrument and end the server, waiting until it is gone; nothing happens if it is.
 
         Calls that are under way may take up to 10 s to end.
+
+        Args:
+            timeout: How long to wait, seconds.
+
+        Raises:
+            ServerLost: It has not ended within that time.
         """
+        give_up = time.monotonic() + timeout
         try:
-            self._session.greet()
-            self._session.request([Op.STOP, ""])
-        except (ConnectFailed, ServerLost):
+            with time_limit(timeout):
+                self._session.greet()
+                self._session.request([Op.STOP, ""])
+        except (ConnectFailed, ServerLost, CallTimeout):
             pass
-        self._wait_until_gone()
+        self._wait_until_gone(give_up)
 
     def kill(self) -> None:
         """End the server's process at once, without closing anything."""
@@ -124,7 +159,7 @@ class Server:
             os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         except ProcessLookupError:
             return
-        self._wait_until_gone()
+        self._wait_until_gone(time.monotonic() + _STOP_SECONDS)
 
     def stop_if_unused(self) -> None:
         """End the server if it has no instrument and no client but this process."""
@@ -163,12 +198,10 @@ class Server:
             return
         forget_dead(name, self._session)
 
-    def _wait_until_gone(self) -> None:
-        if not self._session.wait_until_gone(_STOP_SECONDS):
-            raise ServerLost(
-                f"server {self.name!r} (pid {self.pid}) has not ended within {_STOP_SECONDS:g} s; kill() it"
-            )
-        wait_for_exit(self.pid, _STOP_SECONDS)
+    def _wait_until_gone(self, give_up: float) -> None:
+        self._session.wait_until_gone(max(0.0, give_up - time.monotonic()))
+        if not wait_for_exit(self.pid, max(0.0, give_up - time.monotonic())):
+            raise ServerLost(f"server {self.name!r} (pid {self.pid}) has not ended in time; kill() it")
         Directory.default().find(self.name)
 
 

@@ -13,11 +13,14 @@ from typing import Any
 from qcodes.instrument import Instrument
 
 from instrumentserver.client.registry import address_of, find_proxy, set_home
+from instrumentserver.client.session import set_program
 from instrumentserver.directory import Directory, NameTaken
 from instrumentserver.server import InstrumentServer, ServerOptions
 from instrumentserver.server.handles import RemoteHandles
 from instrumentserver.server.inherit import inherit_context
 from instrumentserver.server.logfile import open_log
+
+from .lab import LabInstruments
 
 __all__ = ["run_server"]
 
@@ -49,6 +52,7 @@ def run_server(ready: Any, options: ServerOptions, environ: dict[str, str]) -> N
         remote = RemoteHandles(address_of, find_proxy)
         server = InstrumentServer(options, directory, claim, remote)
         set_home(server)
+        set_program(f"server {options.name}")
         for number in (signal.SIGTERM, *_hangups()):
             signal.signal(number, lambda *_: server.request_stop())
         if hasattr(os, "register_at_fork"):
@@ -79,7 +83,7 @@ def _leave_parent(environ: dict[str, str]) -> None:
         with contextlib.suppress(PermissionError):
             os.setsid()
     _close_fork_server_pipes()
-    Instrument._all_instruments.clear()
+    Instrument._all_instruments = LabInstruments()
 
 
 def _have_signals_end_children() -> None:

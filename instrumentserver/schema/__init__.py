@@ -1,23 +1,33 @@
 """What an instrument looks like, as values: the message from which a proxy is built."""
 
 from .description import (
+    SPECIAL_METHODS,
     ChannelListSchema,
+    ClassSchema,
     FunctionSchema,
+    HeldSchema,
     InstrumentSchema,
+    LoggerSchema,
     MethodSchema,
     ModuleSchema,
+    ObjectSchema,
     ParameterSchema,
     SignatureSchema,
 )
 from .validators import VALIDATOR_CODE, validator_extension
 
 __all__ = [
+    "SPECIAL_METHODS",
     "VALIDATOR_CODE",
     "ChannelListSchema",
+    "ClassSchema",
     "FunctionSchema",
+    "HeldSchema",
     "InstrumentSchema",
+    "LoggerSchema",
     "MethodSchema",
     "ModuleSchema",
+    "ObjectSchema",
     "ParameterSchema",
     "SignatureSchema",
     "validator_extension",

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 __all__ = [
+    "SPECIAL_METHODS",
     "ArgumentSchema",
     "ChannelListSchema",
+    "ClassSchema",
     "FunctionSchema",
+    "HeldSchema",
     "InstrumentSchema",
+    "LoggerSchema",
     "MethodSchema",
     "ModuleSchema",
+    "ObjectSchema",
     "ParameterSchema",
     "SignatureSchema",
 ]
+
+
+SPECIAL_METHODS: Final = frozenset(
+    (
+        *("__bool__", "__call__", "__contains__", "__delitem__", "__enter__", "__exit__"),
+        *("__getitem__", "__iter__", "__len__", "__reversed__", "__setitem__"),
+    )
+)
+"""Special methods of drivers that proxies pass on, beside ``__repr__`` and ``__str__``."""
 
 
 class ArgumentSchema(NamedTuple):
@@ -25,7 +39,7 @@ class ArgumentSchema(NamedTuple):
         has_default: Whether it may be left out.
         default: The default where it has a value form.
         default_text: How the default reads where it has none, else None.
-        annotation: Its annotation as text, None without one.
+        annotation: Its annotation: text where it is written as text, else how it reads, in a list; None without one.
     """
 
     name: str
@@ -33,14 +47,14 @@ class ArgumentSchema(NamedTuple):
     has_default: bool
     default: Any
     default_text: str | None
-    annotation: str | None
+    annotation: str | list[str] | None
 
 
 class SignatureSchema(NamedTuple):
-    """The signature of a method, without ``self``; ``returns`` is the annotation as text."""
+    """The signature of a method, without ``self``; ``returns`` is the annotation, as for arguments."""
 
     arguments: list[ArgumentSchema]
-    returns: str | None
+    returns: str | list[str] | None
 
 
 class MethodSchema(NamedTuple):
@@ -57,6 +71,49 @@ class MethodSchema(NamedTuple):
     doc: str | None
     signature: SignatureSchema | None
     is_driver: bool
+
+
+class ObjectSchema(NamedTuple):
+    """An object that cannot travel, for the one who stands for it.
+
+    Attributes:
+        classes: Its class and the classes above, nearest first, as `class_text` writes them.
+        shown: How it reads.
+        is_true: Whether it counts as true.
+    """
+
+    classes: list[str]
+    shown: str
+    is_true: bool
+
+
+class LoggerSchema(NamedTuple):
+    """A logger of an instrument, by name."""
+
+    name: str
+
+
+class ClassSchema(NamedTuple):
+    """A class, by the name under which the other side may have it too, and what else stands for it."""
+
+    name: str
+    otherwise: ObjectSchema
+
+
+class HeldSchema(NamedTuple):
+    """What a call returned and what stays on the server, for the one who stands for it.
+
+    Attributes:
+        number: Names it to the server.
+        kind: "generator", "iterator" or "context".
+        classes: Its class and the classes above, nearest first, as `class_text` writes them.
+        shown: How it reads.
+    """
+
+    number: int
+    kind: str
+    classes: list[str]
+    shown: str
 
 
 class ParameterSchema(NamedTuple):
@@ -76,6 +133,9 @@ class ParameterSchema(NamedTuple):
         attributes: Names of public attributes that are not methods.
         methods: Methods that its own class adds to QCoDeS's.
         extras: Constructor arguments that only some kinds of parameters have.
+        names_instrument: Whether its class says itself whose hardware it uses.
+        special: Special methods that its class defines.
+        lent_by: The address of the parameter itself, where it belongs to another module or instrument, else "".
     """
 
     name: str
@@ -91,6 +151,9 @@ class ParameterSchema(NamedTuple):
     attributes: list[str]
     methods: list[MethodSchema]
     extras: dict[str, Any]
+    names_instrument: bool
+    special: list[str]
+    lent_by: str
 
 
 class FunctionSchema(NamedTuple):
@@ -111,6 +174,10 @@ class ChannelListSchema(NamedTuple):
         channel_classes: The class of its channels and the classes above.
         channels: Paths of its channels, from the instrument down.
         snapshotable: Whether snapshots hold its channels.
+        is_locked: Whether channels cannot be added any more.
+        parameter_classes: The class of parameters of several channels and the classes above.
+        methods: Methods that its own class adds to QCoDeS's.
+        attributes: Names of public attributes that its own class adds.
     """
 
     name: str
@@ -119,6 +186,10 @@ class ChannelListSchema(NamedTuple):
     channel_classes: list[str]
     channels: list[str]
     snapshotable: bool
+    is_locked: bool
+    parameter_classes: list[str]
+    methods: list[MethodSchema]
+    attributes: list[str]
 
 
 class ModuleSchema(NamedTuple):
@@ -135,8 +206,11 @@ class ModuleSchema(NamedTuple):
         functions: Its QCoDeS functions.
         methods: Its public methods.
         attributes: Names of its public attributes that are none of the above.
+        aliases: Attributes that are other names of a part of the same instrument, and the addresses of the parts.
         submodules: Name under which each submodule was added, and its path.
         channel_lists: Its channel lists.
+        special: Special methods that the driver's class defines.
+        logger_name: Name of its logger.
     """
 
     path: str
@@ -149,8 +223,16 @@ class ModuleSchema(NamedTuple):
     functions: list[FunctionSchema]
     methods: list[MethodSchema]
     attributes: list[str]
+    aliases: list[tuple[str, str]]
     submodules: list[tuple[str, str]]
     channel_lists: list[ChannelListSchema]
+    special: list[str]
+    logger_name: str
+
+    @property
+    def class_name(self) -> str:
+        """The name of its class alone."""
+        return self.classes[0].rpartition(":")[2].rpartition(".")[2]
 
 
 class InstrumentSchema(NamedTuple):

@@ -57,15 +57,31 @@ class ServerValidator(qc.Validator[Any]):
         return f"{self._text} (checked on the server)"
 
 
-def validator_extension() -> Extension:
-    """Return what lets validators travel."""
-    return Extension(VALIDATOR_CODE, _dump, _load)
+def validator_extension(*, to_server: bool = False) -> Extension:
+    """Return what lets validators travel.
+
+    Args:
+        to_server: Whether a validator that cannot travel is refused; otherwise a `ServerValidator` stands for it.
+    """
+    return Extension(VALIDATOR_CODE, _dump_strictly if to_server else _dump, _load)
 
 
 def _dump(value: object) -> Any:
     if not isinstance(value, qc.Validator):
         return None
     return _dump_exact(value) or ["ServerValidator", [repr(value), bool(value.is_numeric)]]
+
+
+def _dump_strictly(value: object) -> Any:
+    if not isinstance(value, qc.Validator):
+        return None
+    exact = None if isinstance(value, ServerValidator) else _dump_exact(value)
+    if exact is None:
+        raise NotPortable(
+            f"the validator {value!r} cannot travel, so the server could not check anything with it; use one of "
+            f"qcodes.validators, or set it in the driver"
+        )
+    return exact
 
 
 def _dump_exact(value: qc.Validator[Any]) -> list[Any] | None:

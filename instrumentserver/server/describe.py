@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from qcodes.instrument import ChannelTuple, Instrument, InstrumentBase, InstrumentModule
+from qcodes.instrument import ChannelList, ChannelTuple, Instrument, InstrumentBase, InstrumentModule
 from qcodes.parameters import ArrayParameter, Function, MultiParameter, Parameter, ParameterBase
 
 from instrumentserver.schema import (
+    SPECIAL_METHODS,
     ChannelListSchema,
     FunctionSchema,
     InstrumentSchema,
@@ -26,11 +27,14 @@ from .hosted import Hosted, channel_part
 __all__ = ["describe_instrument", "describe_method"]
 
 IsPortable = Callable[[Any], bool]
+AddressOf = Callable[[object], str | None]
 
 _QCODES_MODULES: Final = (
     frozenset(dir(Instrument)) | frozenset(dir(InstrumentModule)) | frozenset(vars(InstrumentBase("base")))
 )
+_QCODES_CHANNEL_LISTS: Final = frozenset(dir(ChannelList)) | {"metadata"}
 _QCODES_PARAMETERS: Final = frozenset(dir(Parameter)) | frozenset(vars(Parameter("p", set_cmd=None)))
+_PARTS: Final = (ParameterBase, InstrumentBase, ChannelTuple, Function)
 _EXTRAS: Final[tuple[tuple[type[ParameterBase], tuple[str, ...]], ...]] = (
     (ArrayParameter, ("shape", "setpoints", "setpoint_names", "setpoint_labels", "setpoint_units")),
     (
@@ -49,16 +53,17 @@ _EXTRAS: Final[tuple[tuple[type[ParameterBase], tuple[str, ...]], ...]] = (
 )
 
 
-def describe_instrument(hosted: Hosted, is_portable: IsPortable) -> InstrumentSchema:
+def describe_instrument(hosted: Hosted, is_portable: IsPortable, address_of: AddressOf) -> InstrumentSchema:
     """Return the schema of an instrument.
 
     Args:
         hosted: The instrument.
         is_portable: Tells whether a value, such as an argument's default, can travel.
+        address_of: Returns the address of a parameter, None if it has none.
     """
     version = hosted.version.number
     modules = [
-        _describe_module(module, path, parent, is_portable, paths)
+        _describe_module(module, path, parent, is_portable, paths, address_of)
         for paths in [_paths(hosted)]
         for module, path, parent in paths.values()
     ]
@@ -95,7 +100,12 @@ def _paths(hosted: Hosted) -> _Paths:
 
 
 def _describe_module(
-    module: InstrumentBase, path: str, parent: str, is_portable: IsPortable, paths: _Paths
+    module: InstrumentBase,
+    path: str,
+    parent: str,
+    is_portable: IsPortable,
+    paths: _Paths,
+    address_of: AddressOf,
 ) -> ModuleSchema:
     lists = [(name, found) for name, found in module.submodules.items() if isinstance(found, ChannelTuple)]
     known = {*module.parameters, *module.functions, *module.submodules}
@@ -107,7 +117,15 @@ def _describe_module(
         classes=_class_texts(type(module)),
         label=getattr(module, "label", None),
         doc=type(module).__doc__,
-        parameters=[_describe_parameter(found, is_portable) for found in module.parameters.values()],
+        parameters=[
+            _describe_parameter(
+                name,
+                found,
+                is_portable,
+                "" if found.instrument is module or not found.instrument else address_of(found) or "",
+            )
+            for name, found in module.parameters.items()
+        ],
         functions=[_describe_function(found) for found in module.functions.values()],
         methods=[
             describe_method(name, member, is_portable)
@@ -115,35 +133,60 @@ def _describe_module(
             if _is_method(member) and name not in known
         ],
         attributes=[name for name, member in members if not _is_method(member)],
+        aliases=[
+            (name, address)
+            for name, member in members
+            if isinstance(member, _PARTS)
+            and name not in known
+            and (address := address_of(member)) is not None
+        ],
         submodules=[
             (name, paths[id(found)][1])
             for name, found in module.submodules.items()
             if isinstance(found, InstrumentBase)
         ],
         channel_lists=[
-            ChannelListSchema(
-                name=name,
-                list_name=found.short_name,
-                classes=_class_texts(type(found)),
-                channel_classes=_class_texts(found._chan_type),
-                channels=[paths[id(channel)][1] for channel in found],
-                snapshotable=bool(found._snapshotable),
-            )
+            _describe_channels(name, found, [paths[id(channel)][1] for channel in found], is_portable)
             for name, found in lists
         ],
+        special=_special_methods(type(module)),
+        logger_name=module.log.logger.name,
     )
 
 
-def _describe_parameter(parameter: ParameterBase, is_portable: IsPortable) -> ParameterSchema:
+def _describe_channels(
+    name: str, found: ChannelTuple[Any], paths: list[str], is_portable: IsPortable
+) -> ChannelListSchema:
+    of_qcodes = _QCODES_CHANNEL_LISTS | found._channel_mapping.keys()
+    members = list(_public_members(found, of_qcodes))
+    return ChannelListSchema(
+        name=name,
+        list_name=found.short_name,
+        classes=_class_texts(type(found)),
+        channel_classes=_class_texts(found._chan_type),
+        channels=paths,
+        snapshotable=bool(found._snapshotable),
+        is_locked=bool(getattr(found, "_locked", True)),
+        parameter_classes=_class_texts(found._paramclass),
+        methods=[
+            describe_method(part, member, is_portable) for part, member in members if _is_method(member)
+        ],
+        attributes=[part for part, member in members if not _is_method(member)],
+    )
+
+
+def _describe_parameter(
+    name: str, parameter: ParameterBase, is_portable: IsPortable, lent_by: str
+) -> ParameterSchema:
     members = list(_public_members(parameter, _QCODES_PARAMETERS))
     extras = {
-        name: getattr(parameter, name, None)
-        for cls, names in _EXTRAS
+        extra: getattr(parameter, extra, None)
+        for cls, extra_names in _EXTRAS
         if isinstance(parameter, cls)
-        for name in names
+        for extra in extra_names
     }
     return ParameterSchema(
-        name=parameter.short_name,
+        name=name,
         classes=_class_texts(type(parameter)),
         label=getattr(parameter, "label", None),
         unit=getattr(parameter, "unit", None),
@@ -153,11 +196,14 @@ def _describe_parameter(parameter: ParameterBase, is_portable: IsPortable) -> Pa
         register_name=parameter._register_name,
         snapshot_value=parameter.snapshot_value,
         snapshot_exclude=parameter.snapshot_exclude,
-        attributes=[name for name, member in members if not _is_method(member)],
+        attributes=[part for part, member in members if not _is_method(member)],
         methods=[
-            describe_method(name, member, is_portable) for name, member in members if _is_method(member)
+            describe_method(part, member, is_portable) for part, member in members if _is_method(member)
         ],
-        extras={name: value for name, value in extras.items() if is_portable(value)},
+        extras={extra: value for extra, value in extras.items() if is_portable(value)},
+        names_instrument=type(parameter).underlying_instrument is not ParameterBase.underlying_instrument,
+        special=_special_methods(type(parameter)),
+        lent_by=lent_by,
     )
 
 
@@ -168,9 +214,28 @@ def _describe_function(function: Function) -> FunctionSchema:
 def describe_method(name: str, method: Callable[..., Any], is_portable: IsPortable) -> MethodSchema:
     """Return the schema of a method, bound to its object or not."""
     doc = inspect.getdoc(method)
-    written_in = getattr(method, "__module__", None) or ""
-    is_driver = not written_in.startswith(("qcodes.instrument.", "qcodes.parameters.", "qcodes.metadatable."))
+    is_driver = not _is_of_qcodes(getattr(method, "__module__", None) or "")
     return MethodSchema(name, doc, _describe_signature(method, is_portable), is_driver)
+
+
+def _special_methods(cls: type) -> list[str]:
+    """Return the special methods that a driver defines itself, sorted."""
+    names = SPECIAL_METHODS | {"__repr__", "__str__"}
+    found = {
+        name
+        for part in cls.__mro__
+        if not _is_of_qcodes(part.__module__)
+        for name in vars(part)
+        if name in names
+    }
+    return sorted(found)
+
+
+def _is_of_qcodes(module: str) -> bool:
+    """Return whether a module defines QCoDeS's own base classes; its drivers do not."""
+    return module.startswith(
+        ("qcodes.instrument.", "qcodes.parameters.", "qcodes.metadatable.", "qcodes.utils.")
+    ) or module in ("abc", "builtins", "collections.abc", "typing")
 
 
 def _describe_signature(method: Callable[..., Any], is_portable: IsPortable) -> SignatureSchema | None:
@@ -195,14 +260,14 @@ def _describe_signature(method: Callable[..., Any], is_portable: IsPortable) -> 
     return SignatureSchema(arguments, _annotation_text(signature.return_annotation))
 
 
-def _annotation_text(annotation: Any) -> str | None:
+def _annotation_text(annotation: Any) -> str | list[str] | None:
     if annotation is inspect.Parameter.empty:
         return None
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return annotation if isinstance(annotation, str) else [inspect.formatannotation(annotation)]
 
 
 def _is_method(member: object) -> bool:
-    of_qcodes = isinstance(member, InstrumentBase | ParameterBase | ChannelTuple | Function)
+    of_qcodes = isinstance(member, _PARTS)
     return callable(member) and not of_qcodes and not isinstance(member, type)
 
 
@@ -224,7 +289,7 @@ def _public_members(thing: object, of_qcodes: frozenset[str]) -> Iterator[tuple[
         if name.startswith("_") or name in in_instance:
             continue
         definer = next((part for part in cls.__mro__ if name in vars(part)), cls)
-        if name in of_qcodes and definer.__module__.split(".")[0] in ("qcodes", "abc", "typing", "builtins"):
+        if name in of_qcodes and _is_of_qcodes(definer.__module__):
             continue
         member = inspect.getattr_static(cls, name)
         if isinstance(member, staticmethod | classmethod) or inspect.isroutine(member):

@@ -5,32 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from qcodes.instrument import ChannelTuple, InstrumentBase
-from qcodes.parameters import Function, ParameterBase
 from qcodes.validators import Arrays
 
 from instrumentserver.errors import NotPortable, UsageError
 from instrumentserver.schema import InstrumentSchema
+from instrumentserver.wire.classes import find_class_text
 from instrumentserver.wire.codec import Codec
+from instrumentserver.wire.failures import dump_failure
 from instrumentserver.wire.messages import Op
 
+from .attributes import AttributeOperations
 from .caller import Caller
-from .describe import describe_instrument, describe_method
+from .describe import describe_instrument
+from .held import HeldObjects
 from .hosted import Hosted
 from .instruments import Instruments
-from .nested import delete_nested, get_nested, set_nested
+from .nested import get_nested
 from .snapshot import portable_snapshot, snapshot_is_passive
 
 __all__ = ["Dispatcher", "ServerControl"]
-
-_PASSIVE_ATTRIBUTES: Final = frozenset(
-    (
-        *("label", "unit", "vals", "validators", "step", "scale", "offset", "inter_delay", "post_delay"),
-        *("val_mapping", "inverse_val_mapping", "gettable", "settable", "register_name", "metadata"),
-        *("snapshot_value", "snapshot_exclude", "abstract"),
-    )
-)
-"""What QCoDeS keeps about a parameter beside its value: reading it never waits for a call."""
 
 _BRING_TOGETHER: Final = frozenset((Op.CALL, Op.SET, Op.SET_ATTRIBUTE))
 """Operations that may leave one instrument holding another of this server."""
@@ -44,6 +37,9 @@ class ServerControl(Protocol):
 
     def extend_linger(self, linger: float | None) -> None:
         """Live at least ``linger`` seconds without clients."""
+
+    def set_log_levels(self, session: str, levels: dict[str, int]) -> None:
+        """Forward to a client what its loggers want."""
 
     def end_service(self) -> None:
         """Close the instruments, take no more clients, and give the name back."""
@@ -62,15 +58,24 @@ class Dispatcher:
         instruments: The server's instruments.
         control: The server itself.
         new_codec: Makes a codec that knows handles.
+        held: What stays here for the clients.
+        address_of: Returns the address of a part of an instrument, None for anything else.
     """
 
     def __init__(
-        self, instruments: Instruments, control: ServerControl, new_codec: Callable[[], Codec]
+        self,
+        instruments: Instruments,
+        control: ServerControl,
+        new_codec: Callable[[], Codec],
+        held: HeldObjects,
+        address_of: Callable[[object], str | None],
     ) -> None:
         self._instruments = instruments
         self._target = instruments.target
         self._control = control
         self._new_codec = new_codec
+        self._held = held
+        self._address_of = address_of
         self._table: dict[str, Callable[..., list[Any]]] = {
             Op.GET: self._get,
             Op.SET: self._set,
@@ -80,20 +85,24 @@ class Dispatcher:
             Op.CACHE_SET: self._cache_set,
             Op.CACHE_INVALIDATE: self._cache_invalidate,
             Op.CALL: self._call,
-            Op.GET_ATTRIBUTE: self._get_attribute,
-            Op.SET_ATTRIBUTE: self._set_attribute,
-            Op.DELETE_ATTRIBUTE: self._delete_attribute,
+            Op.EACH: self._each,
+            Op.ADD_PARAMETER: self._add_parameter,
             Op.SNAPSHOT: self._snapshot,
+            Op.SNAPSHOTS: self._snapshots,
             Op.SCHEMA: self._schema,
             Op.CREATE: self._create,
             Op.CLOSE: self._close,
             Op.RESTART: self._restart,
             Op.INSTRUMENTS: self._list_instruments,
+            Op.RECIPES: lambda caller, path: [0, instruments.recipes()],
             Op.STATUS: lambda caller, path: [0, control.status()],
             Op.LINGER: self._linger,
             Op.SHARE: self._share,
+            Op.LOG_LEVELS: self._log_levels,
             Op.STOP: self._stop,
             Op.STOP_IF_UNUSED: self._stop_if_unused,
+            **AttributeOperations(instruments.target, self._is_portable).table,
+            **held.table,
         }
 
     def handle(self, caller: Caller, request: list[Any]) -> list[Any]:
@@ -195,34 +204,51 @@ class Dispatcher:
             thing = target.thing
             method = get_nested(thing, name) if name else thing
             value = method(*args, **kwargs)
-        return [target.hosted.version.number, value]
+        return [target.hosted.version.number, self._held.form(caller, target.hosted, value)]
 
-    def _get_attribute(self, caller: Caller, path: str, name: str) -> list[Any]:
-        target = self._target(path)
-        if name in _PASSIVE_ATTRIBUTES and isinstance(target.thing, ParameterBase):
-            value = getattr(target.thing, name)
-        else:
-            with caller.busy_with(target.hosted, Op.GET_ATTRIBUTE, f"{path}.{name}"):
-                value = get_nested(target.thing, name)
-        of_qcodes = isinstance(value, ParameterBase | InstrumentBase | ChannelTuple | Function | type)
-        if callable(value) and not of_qcodes:
-            value = describe_method(name.rpartition(".")[2], value, self._is_portable)
-        return [target.hosted.version.number, value]
+    def _each(self, caller: Caller, path: str, requests: list[list[Any]]) -> list[Any]:
+        """Carry out several operations on one instrument in turn, with nobody else's in between."""
+        hosted = self._instruments.find(path)
+        values = []
+        with caller.busy_with(hosted, Op.EACH, path):
+            for operation, place, *arguments in requests:
+                target = hosted.target(place)
+                if operation == Op.GET:
+                    values.append(target.thing.get(*arguments))
+                elif operation == Op.SET:
+                    values.append(target.thing.set(*arguments))
+                elif operation == Op.CALL:
+                    name, args, kwargs = arguments
+                    method = get_nested(target.thing, name) if name else target.thing
+                    values.append(method(*args, **kwargs))
+                elif operation == Op.GET_ATTRIBUTE:
+                    values.append(get_nested(target.thing, *arguments))
+                else:
+                    raise UsageError(f"{operation!r} cannot be carried out together with others")
+        return [hosted.version.number, values]
 
-    def _set_attribute(self, caller: Caller, path: str, name: str, value: Any) -> list[Any]:
+    def _add_parameter(
+        self, caller: Caller, path: str, name: str, class_name: str, kwargs: dict[str, Any]
+    ) -> list[Any]:
         target = self._target(path)
-        with caller.busy_with(target.hosted, Op.SET_ATTRIBUTE, f"{path}.{name}"):
-            set_nested(target.thing, name, value)
+        cls = find_class_text(class_name)
+        if cls is None:
+            raise NotPortable(
+                f"{class_name} is not known on the server; define the parameter in the driver, "
+                f"or have the driver import the class"
+            )
+        with caller.busy_with(target.hosted, Op.ADD_PARAMETER, f"{path}.{name}"):
+            target.thing.add_parameter(name, parameter_class=cls, **kwargs)
         return [target.hosted.version.number, None]
 
-    def _delete_attribute(self, caller: Caller, path: str, name: str) -> list[Any]:
+    def _snapshot(
+        self, caller: Caller, path: str, update: Any, base: dict[str, Any] | None = None
+    ) -> list[Any]:
         target = self._target(path)
-        with caller.busy_with(target.hosted, Op.DELETE_ATTRIBUTE, f"{path}.{name}"):
-            delete_nested(target.thing, name)
-        return [target.hosted.version.number, None]
-
-    def _snapshot(self, caller: Caller, path: str, update: Any) -> list[Any]:
-        target = self._target(path)
+        if base is not None:
+            with caller.busy_with(target.hosted, Op.SNAPSHOT, path):
+                snapshot = target.thing.snapshot_base(**base)
+            return [target.hosted.version.number, portable_snapshot(snapshot, self._is_portable)]
         if snapshot_is_passive(target.thing, update):
             try:
                 snapshot = target.thing.snapshot(update=update)
@@ -233,6 +259,21 @@ class Dispatcher:
             snapshot = target.thing.snapshot(update=update)
         return [target.hosted.version.number, portable_snapshot(snapshot, self._is_portable)]
 
+    def _snapshots(self, caller: Caller, path: str, paths: list[str], update: Any) -> list[Any]:
+        """Take a snapshot of each path: ``[version, snapshot]``, or ``[0, None, failure]`` where it failed.
+
+        What belongs to an instrument that is not there is left out.
+        """
+        replies: dict[str, list[Any]] = {}
+        for each in paths:
+            try:
+                replies[each] = self._snapshot(caller, each, update)
+            except Exception as error:  # noqa: BLE001  (the client raises it)
+                if self._instruments.get(each.partition(".")[0]) is not None:
+                    where = "server {name!r} (pid {pid})".format(**self._control.status())
+                    replies[each] = [0, None, dump_failure(error, where)]
+        return [0, replies]
+
     # Instruments
 
     def _schema(self, caller: Caller, path: str) -> list[Any]:
@@ -241,11 +282,11 @@ class Dispatcher:
 
     def _describe(self, caller: Caller, hosted: Hosted) -> InstrumentSchema:
         try:
-            return describe_instrument(hosted, self._is_portable)
+            return describe_instrument(hosted, self._is_portable, self._address_of)
         except RuntimeError:
             # A call that is under way changed the tree: wait for it.
             with caller.busy_with(hosted, Op.SCHEMA, hosted.name):
-                return describe_instrument(hosted, self._is_portable)
+                return describe_instrument(hosted, self._is_portable, self._address_of)
 
     def _create(
         self,
@@ -274,7 +315,7 @@ class Dispatcher:
         hosted = self._instruments.find(path)
         with caller.busy_with(hosted, Op.RESTART, path):
             self._instruments.restart(path)
-        return [hosted.version.number, describe_instrument(hosted, self._is_portable)]
+        return [hosted.version.number, describe_instrument(hosted, self._is_portable, self._address_of)]
 
     def _list_instruments(self, caller: Caller, path: str) -> list[Any]:
         return [0, [hosted.name for hosted in self._instruments]]
@@ -287,6 +328,10 @@ class Dispatcher:
 
     def _share(self, caller: Caller, path: str, values: dict[str, Any]) -> list[Any]:
         self._instruments.shared.bring(values, caller.met)
+        return [0, None]
+
+    def _log_levels(self, caller: Caller, path: str, levels: dict[str, int]) -> list[Any]:
+        self._control.set_log_levels(caller.session, levels)
         return [0, None]
 
     def _stop(self, caller: Caller, path: str) -> list[Any]:

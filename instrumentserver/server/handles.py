@@ -15,6 +15,7 @@ from instrumentserver.wire.messages import HANDLE_CODE
 
 from .hosted import Hosted
 from .instruments import Instruments
+from .nested import get_nested
 
 __all__ = ["RemoteHandles", "ServerHandles"]
 
@@ -54,18 +55,29 @@ class ServerHandles:
     def _dump(self, value: object) -> Any:
         if not isinstance(value, InstrumentBase | ParameterBase | ChannelTuple | Function):
             return None
-        address = self._remote.address_of(value)
-        if address is not None:
-            return str(address)
-        path = self._instruments.path_of(value)
-        if path is None:
+        address = self.address_of(value)
+        if address is None:
             raise NotPortable(
                 f"{value!r} is not a part of an instrument of this server, so no proxy can stand for it; "
                 f"return its value or its snapshot instead"
             )
-        return str(Address(self._server_address, path))
+        return address
+
+    def address_of(self, part: object) -> str | None:
+        """Return the address of a part of an instrument, here or on another server, None for anything else."""
+        address = self._remote.address_of(part)
+        if address is not None:
+            return str(address)
+        path = self._instruments.path_of(part)
+        return None if path is None else str(Address(self._server_address, path))
 
     def _load(self, plain: Any) -> object:
+        if isinstance(plain, list):
+            # An attribute that cannot travel, given back by the one who holds a stand-in for it.
+            place, name = plain
+            if Address.parse(place).server != self._server_address:
+                raise NotPortable(f"{name} of {place} stays on its server; call a method there that uses it")
+            return get_nested(self._load(place), name)
         address = Address.parse(plain)
         if address.server != self._server_address:
             return self._remote.find(address)

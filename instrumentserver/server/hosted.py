@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from qcodes.instrument import ChannelTuple, Instrument, InstrumentBase
+from qcodes.instrument import ChannelTuple, InstrumentBase
 from qcodes.parameters import ParameterBase
 
 from instrumentserver.errors import UnknownName
@@ -13,7 +13,17 @@ from instrumentserver.errors import UnknownName
 from .locks import InstrumentLock
 from .observed import Version, observe_tree
 
-__all__ = ["Hosted", "Target", "path_of"]
+__all__ = ["Hosted", "Recipe", "Target", "path_of"]
+
+
+class Recipe(Protocol):
+    """How an instrument was made."""
+
+    def make(self) -> InstrumentBase:
+        """Make it again."""
+
+    def ingredients(self) -> list[Any]:
+        """Return what another server needs to make it: name, shipped class, arguments, keyword arguments."""
 
 
 class Target:
@@ -43,15 +53,13 @@ class Hosted:
     Attributes:
         name: Its name, the first part of every path to it.
         instrument: The instrument itself.
-        recipe: Makes it again, with the arguments that it was made of.
+        recipe: How it was made.
         lock: Held during every call on it.
         version: Counts the changes of its tree.
         is_closed: Whether it was closed; calls that waited for the lock find out here.
     """
 
-    def __init__(
-        self, name: str, instrument: Instrument, recipe: Callable[[], Instrument], lock: InstrumentLock
-    ) -> None:
+    def __init__(self, name: str, instrument: InstrumentBase, recipe: Recipe, lock: InstrumentLock) -> None:
         self.name = name
         self.instrument = instrument
         self.recipe = recipe
@@ -74,7 +82,7 @@ class Hosted:
         observe_tree(self.instrument, self.version)
         return Target(self, thing)
 
-    def replace(self, instrument: Instrument) -> None:
+    def replace(self, instrument: InstrumentBase) -> None:
         """Put a newly made instrument into the place of a closed one."""
         self.instrument = instrument
         self.is_closed = False

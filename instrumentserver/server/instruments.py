@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from qcodes.instrument import Instrument, InstrumentBase
 from instrumentserver.errors import UnknownName
 from instrumentserver.wire.classes import class_text
 from instrumentserver.wire.codec import Codec
-from instrumentserver.wire.shipping import load_class
+from instrumentserver.wire.shipping import load_class, takes_name_first, unship_code
 
 from .hosted import Hosted, Target, path_of
 from .locks import InstrumentLock, acquire_lock, share_lock
@@ -43,7 +44,7 @@ class Instruments:
     """
 
     def __init__(self, server_name: str, new_codec: Callable[[], Codec]) -> None:
-        self.shared = SharedArguments(server_name)
+        self.shared = SharedArguments(server_name, new_codec, self.find)
         self.server_id = uuid.uuid4().hex
         self._server_name = server_name
         self._new_codec = new_codec
@@ -146,22 +147,31 @@ class Instruments:
                 return found, False
             if found is not None:
                 self.close(found.name, "was made anew")
-            return self._make(cls, name, args, kwargs, beside), True
+            return self._make(cls, shipped, name, args, kwargs, beside), True
+
+    def recipes(self) -> list[list[Any]]:
+        """Return what another server needs to make every instrument again, in the order in which they were made.
+
+        Raises:
+            NotPortable: What one was made of cannot travel.
+        """
+        return [hosted.recipe.ingredients() for hosted in self]
 
     def _make(
-        self, cls: type, name: str, args: Sequence[Any], kwargs: dict[str, Any], beside: Sequence[Hosted]
+        self,
+        cls: type,
+        shipped: dict[str, Any],
+        name: str,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        beside: Sequence[Hosted],
     ) -> Hosted:
         with self.shared.lent(cls, kwargs, beside) as (all_kwargs, all_beside):
-            keep = _Arguments(self._new_codec, args, all_kwargs)
+            recipe = _Recipe(cls, shipped, name, _Arguments(self._new_codec, args, all_kwargs))
             instrument = _construct(cls, name, args, all_kwargs)
-
-            def make_again() -> Instrument:
-                again_args, again_kwargs = keep.get()
-                return _construct(cls, name, again_args, again_kwargs)
-
             # The instrument's own word counts: QCoDeS turns a hyphen into an underscore.
             own_name = instrument.name
-            hosted = Hosted(own_name, instrument, make_again, InstrumentLock(self.server_id))
+            hosted = Hosted(own_name, instrument, recipe, InstrumentLock(self.server_id))
             self._hosted[own_name] = hosted
             self._ended.pop(own_name, None)
             share_lock([hosted, *all_beside], list(self))
@@ -184,7 +194,7 @@ class Instruments:
         _close(hosted.instrument)
         hosted.is_closed = True
         try:
-            hosted.replace(hosted.recipe())
+            hosted.replace(hosted.recipe.make())
         except BaseException:
             self._forget(name, "could not be made again when it was restarted")
             raise
@@ -263,15 +273,46 @@ class _Arguments:
         return args, kwargs
 
 
-def _construct(cls: type, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Instrument:
+@dataclass(frozen=True)
+class _Recipe:
+    """How an instrument was made.
+
+    Attributes:
+        cls: Its class.
+        shipped: The class as it came.
+        name: The name that was asked for.
+        arguments: What else the constructor was given.
+    """
+
+    cls: type
+    shipped: dict[str, Any]
+    name: str
+    arguments: _Arguments
+
+    def make(self) -> InstrumentBase:
+        """Make it again."""
+        args, kwargs = self.arguments.get()
+        return _construct(self.cls, self.name, args, kwargs)
+
+    def ingredients(self) -> list[Any]:
+        """Return what another server needs to make it: name, shipped class, arguments, keyword arguments."""
+        return [self.name, self.shipped, *self.arguments.get()]
+
+
+def _construct(cls: type, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> InstrumentBase:
+    taken: Any = Instrument._all_instruments.get(name.replace("-", "_"))
+    if taken is not None and hasattr(type(taken), "_forget"):
+        # A proxy of another server's instrument keeps no name from those of this server.
+        type(taken).remove_instance(taken)
+    args, kwargs = unship_code(list(args)), {key: unship_code(value) for key, value in kwargs.items()}
     try:
-        instrument = cls(name, *args, **kwargs)
+        instrument = cls(name, *args, **kwargs) if takes_name_first(cls) else cls(*args, name=name, **kwargs)
     except BaseException as error:
         _close_half_made(error, cls)
         raise
-    if not isinstance(instrument, Instrument):
+    if not isinstance(instrument, InstrumentBase):
         raise TypeError(
-            f"{class_text(cls)} made a {type(instrument).__name__}, which is not a qcodes.Instrument"
+            f"{class_text(cls)} made a {type(instrument).__name__}, which is no instrument of QCoDeS"
         )
     return instrument
 
@@ -298,10 +339,13 @@ def _frames(error: BaseException) -> Iterator[tuple[Any, int]]:
         tb = tb.tb_next
 
 
-def _close(instrument: Instrument) -> None:
-    instrument.close()
-    # A driver that does not call super().close() would keep its name taken.
-    type(instrument).remove_instance(instrument)
+def _close(instrument: InstrumentBase) -> None:
+    close = getattr(instrument, "close", None)
+    if close is not None:
+        close()
+    if isinstance(instrument, Instrument):
+        # A driver that does not call super().close() would keep its name taken.
+        type(instrument).remove_instance(instrument)
 
 
 def _check_class(found: Hosted, requested: str) -> None:

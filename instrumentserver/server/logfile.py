@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from .forwarding import CallLog, forward_warnings
 from .output import CallOutput
 
 __all__ = ["open_log"]
@@ -53,10 +54,12 @@ def open_log(path: Path) -> None:
     os.close(nothing)
     handler = _LogFile(path)
     handler.setFormatter(logging.Formatter(_FORMAT))
+    # A client may ask for more, but for itself.
+    handler.setLevel(logging.INFO)
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [handler, CallLog()]
     root.setLevel(logging.INFO)
-    logging.captureWarnings(False)
+    forward_warnings()
     faulthandler.enable(file=2)
     for name, standard in (("stdout", 1), ("stderr", 2)):
         stream = open(  # noqa: SIM115  (open for the life of the process)

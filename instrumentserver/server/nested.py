@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import Any, Final
 
 from qcodes.instrument import ChannelTuple, InstrumentBase
 
 from instrumentserver.errors import UsageError
+from instrumentserver.schema import SPECIAL_METHODS
 
 __all__ = ["delete_nested", "get_nested", "set_nested"]
 
+_SPECIAL: Final = SPECIAL_METHODS | {"__repr__", "__str__"}
+"""Special methods that a name may lead to."""
 _Step = tuple[bool, Any]
 """Whether it is an index, and the attribute's name or the index."""
 
@@ -76,7 +79,7 @@ def _follow(thing: Any, step: _Step) -> Any:
 
 
 def _parse(name: str) -> list[_Step]:
-    if name.isidentifier() and not name.startswith("__"):
+    if name.isidentifier() and (not name.startswith("__") or name in _SPECIAL):
         return [(False, name)]
     try:
         node: ast.expr = ast.parse(f"_.{name}", mode="eval").body
@@ -84,7 +87,7 @@ def _parse(name: str) -> list[_Step]:
         raise _malformed(name) from error
     steps: list[_Step] = []
     while not isinstance(node, ast.Name):
-        if isinstance(node, ast.Attribute) and not node.attr.startswith("__"):
+        if isinstance(node, ast.Attribute) and (not node.attr.startswith("__") or node.attr in _SPECIAL):
             steps.append((False, node.attr))
             node = node.value
         elif isinstance(node, ast.Subscript):

@@ -7,18 +7,49 @@ from __future__ import annotations
 
 import io
 import threading
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
-__all__ = ["CallOutput", "collect_printed", "take_printed"]
+__all__ = ["CallOutput", "Collected", "collect_printed", "collected", "take_printed"]
 
-_MOST_CHARACTERS: Final = 1 << 16
-
-
-class _Printed(threading.local):
-    parts: list[list[object]] | None = None
+_MOST_CHARACTERS: Final = 1 << 18
+"""What one call may tell its caller beside its result."""
 
 
-_printed: Final = _Printed()
+class Collected(list[list[Any]]):
+    """What a call prints, logs and warns of: pairs of kind and content.
+
+    The kind is False for text that was printed, True for text that was printed to stderr; others
+    are given in `instrumentserver.server.forwarding`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._characters = 0
+        self._lost = 0
+
+    def add(self, kind: bool | str, content: Any, size: int) -> None:
+        """Keep something of about ``size`` characters, unless there is too much already."""
+        self._characters += size
+        if self._characters > _MOST_CHARACTERS:
+            self._lost += 1
+        else:
+            self.append([kind, content])
+
+    def take(self) -> list[list[Any]]:
+        """Return everything and be empty; what was lost is told."""
+        taken = list(self)
+        if self._lost:
+            taken.append([True, f"... and {self._lost} more lines, which are in the server's log\n"])
+        self.clear()
+        self._characters = self._lost = 0
+        return taken
+
+
+class _Thread(threading.local):
+    collected: Collected | None = None
+
+
+_thread: Final = _Thread()
 
 
 class CallOutput(io.TextIOBase):
@@ -40,9 +71,9 @@ class CallOutput(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write to the log file, and keep the text for the caller if a call is under way in this thread."""
-        parts = _printed.parts
-        if parts is not None and sum(len(str(part[1])) for part in parts) < _MOST_CHARACTERS:
-            parts.append([self._to_error, text])
+        kept = _thread.collected
+        if kept is not None:
+            kept.add(self._to_error, text, len(text))
         return self._log.write(text)
 
     def flush(self) -> None:
@@ -54,17 +85,17 @@ class CallOutput(io.TextIOBase):
         return self._log.fileno()
 
 
-def collect_printed() -> list[list[object]]:
-    """Begin to keep what this thread prints, in the list that is returned."""
-    parts: list[list[object]] = []
-    _printed.parts = parts
-    return parts
+def collect_printed() -> Collected:
+    """Begin to keep what this thread prints, logs and warns of, in the list that is returned."""
+    _thread.collected = Collected()
+    return _thread.collected
 
 
-def take_printed(parts: list[list[object]]) -> list[list[object]] | None:
-    """Empty the list of `collect_printed`; return pairs of "is it for stderr" and text, None for nothing."""
-    if not parts:
-        return None
-    taken = parts[:]
-    parts.clear()
-    return taken
+def collected() -> Collected | None:
+    """Return what this thread keeps, None for a thread that works for nobody."""
+    return _thread.collected
+
+
+def take_printed(parts: Collected) -> list[list[Any]] | None:
+    """Empty the list of `collect_printed` and return what was in it, None for nothing."""
+    return parts.take() if parts else None

@@ -21,7 +21,9 @@ from instrumentserver.transport.sockets import listen_socket
 from instrumentserver.wire.codec import Codec
 
 from .dispatcher import Dispatcher
+from .forwarding import LogLevels
 from .handles import RemoteHandles, ServerHandles
+from .held import HeldObjects
 from .instruments import Instruments
 from .worker import Worker
 
@@ -80,7 +82,10 @@ class InstrumentServer:
         self._wake_in.setblocking(False)
         self._listener, self.address = listen_socket(options.listen, directory.socket_path(options.name))
         self.instruments = Instruments(options.name, self._new_codec)
-        self._dispatcher = Dispatcher(self.instruments, self, self._new_codec)
+        self._held = HeldObjects(self.instruments.target)
+        self._log_levels = LogLevels()
+        handles = ServerHandles(self.address, self.instruments, remote)
+        self._dispatcher = Dispatcher(self.instruments, self, self._new_codec, self._held, handles.address_of)
         self._where = f"server {options.name!r} (pid {os.getpid()})"
 
     def publish(self, log: str) -> None:
@@ -160,6 +165,10 @@ class InstrumentServer:
             if self._linger is not None:
                 self._linger = None if linger is None else max(linger, self._linger)
 
+    def set_log_levels(self, session: str, levels: dict[str, int]) -> None:
+        """Forward to a client what its loggers want."""
+        self._log_levels.set(session, levels)
+
     def end_service(self) -> None:
         """Close the instruments, take no more clients, and give the name back; `request_stop` ends the process."""
         _end_by_force_after(_END_SECONDS)
@@ -226,6 +235,7 @@ class InstrumentServer:
                 "id": self.instruments.server_id,
             },
             self._where,
+            self._log_levels,
             self._introduced,
             self._ended,
         )
@@ -238,11 +248,21 @@ class InstrumentServer:
             self._greeting.pop(worker, None)
             self._workers.add(worker)
             self._had_client = True
+        caller = worker.caller
+        if caller is not None and "log_levels" in caller.introduction:
+            self._log_levels.set(caller.session, caller.introduction.pop("log_levels"))
 
     def _ended(self, worker: Worker) -> None:
         with self._guard:
             self._greeting.pop(worker, None)
             self._workers.discard(worker)
+            caller = worker.caller
+            is_last = caller is not None and all(
+                other.caller is None or other.caller.session != caller.session for other in self._workers
+            )
+        if caller is not None and is_last:
+            self._held.drop_session(caller.session)
+            self._log_levels.drop(caller.session)
         try:
             self._wake_in.send(b"\0")
         except OSError:

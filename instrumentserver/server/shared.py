@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from qcodes.instrument import InstrumentBase
 
-from instrumentserver.errors import UsageError
+from instrumentserver.errors import UnknownName, UsageError
+from instrumentserver.wire.codec import Codec
 
 from .hosted import Hosted
 
@@ -24,12 +26,19 @@ class SharedArguments:
 
     Args:
         server_name: The server's name, for messages.
+        new_codec: Makes a codec that knows handles.
+        find: Returns the instrument of a name.
     """
 
-    def __init__(self, server_name: str) -> None:
+    def __init__(
+        self, server_name: str, new_codec: Callable[[], Codec], find: Callable[[str], Hosted]
+    ) -> None:
         self._server_name = server_name
+        self._new_codec = new_codec
+        self._find = find
         self._values: dict[str, Any] = {}
-        self._beside: list[Hosted] = []
+        self._as_sent: dict[str, tuple[bytes, list[bytes]]] = {}
+        self._beside: dict[str, InstrumentBase] = {}
         self._lock = threading.RLock()
 
     def values(self) -> dict[str, Any]:
@@ -50,6 +59,7 @@ class SharedArguments:
             UsageError: One is shared already and has another value; nothing is shared then.
         """
         with self._lock:
+            self._follow_instruments()
             for name, value in brought.items():
                 if name in self._values and not _is_same(self._values[name], value):
                     raise UsageError(
@@ -59,8 +69,9 @@ class SharedArguments:
                     )
             new = {name: value for name, value in brought.items() if name not in self._values}
             self._values.update(new)
-            if new:
-                self._beside.extend(beside)
+            if new and beside:
+                self._beside.update({hosted.name: hosted.instrument for hosted in beside})
+                self._as_sent.update({name: self._encode(value) for name, value in new.items()})
             return new
 
     @contextmanager
@@ -80,14 +91,40 @@ class SharedArguments:
             brought = {name: kwargs[name] for name in names if name in kwargs and not _is_empty(kwargs[name])}
             new = self.bring(brought, beside)
             shared = {name: self._values[name] for name in names if name in self._values}
+            also_beside = [self._find(name) for name in self._beside] if shared else []
             try:
-                yield {**kwargs, **shared}, [*beside, *self._beside] if shared else list(beside)
+                yield {**kwargs, **shared}, [*beside, *also_beside]
             except BaseException:
                 for name in new:
                     del self._values[name]
-                if new and beside:
-                    del self._beside[-len(beside) :]
+                    self._as_sent.pop(name, None)
                 raise
+
+    def _follow_instruments(self) -> None:
+        """Replace instruments of this server that were made anew since they were shared.
+
+        Raises:
+            UsageError: One was closed and is not there.
+        """
+        if not self._as_sent:
+            return
+        try:
+            now = {name: self._find(name).instrument for name in self._beside}
+        except UnknownName as error:
+            raise UsageError(
+                f"the shared_kwargs {', '.join(self._as_sent)} of server {self._server_name!r} hold an "
+                f"instrument that is gone: {error}; create it again, or use another server"
+            ) from error
+        if all(now[name] is self._beside[name] for name in now):
+            return
+        for name, (message, buffers) in self._as_sent.items():
+            copies = [memoryview(bytearray(buffer)) for buffer in buffers]
+            self._values[name] = self._new_codec().decode(message, copies)
+        self._beside = now
+
+    def _encode(self, value: Any) -> tuple[bytes, list[bytes]]:
+        message, buffers = self._new_codec().encode(value)
+        return message, [bytes(buffer) for buffer in buffers]
 
 
 def _is_empty(value: Any) -> bool:

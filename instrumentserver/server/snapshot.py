@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,18 +22,20 @@ def snapshot_is_passive(thing: Any, update: Any) -> bool:
 
 
 def _is_plain(thing: Any) -> bool:
+    kind: Any = type(thing)
     if isinstance(thing, ParameterBase):
-        return _snapshots_as_qcodes(thing)
+        return _snapshots_as_qcodes(kind)
     parts: list[Any] = []
     if isinstance(thing, InstrumentBase):
         parts = [*list(thing.parameters.values()), *list(thing.submodules.values())]
     elif isinstance(thing, ChannelTuple):
         parts = list(thing)
-    return _snapshots_as_qcodes(thing) and all(_is_plain(part) for part in parts)
+    return _snapshots_as_qcodes(kind) and all(map(_is_plain, parts))
 
 
-def _snapshots_as_qcodes(thing: Any) -> bool:
-    definer = next((cls for cls in type(thing).__mro__ if "snapshot_base" in vars(cls)), type(thing))
+@functools.lru_cache(1024)
+def _snapshots_as_qcodes(kind: type) -> bool:
+    definer = next((cls for cls in kind.__mro__ if "snapshot_base" in vars(cls)), kind)
     return definer.__module__.startswith(("qcodes.instrument.", "qcodes.parameters.", "qcodes.metadatable."))
 
 

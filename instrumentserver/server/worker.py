@@ -19,8 +19,9 @@ from instrumentserver.wire.messages import CHAINED
 
 from .caller import Caller
 from .dispatcher import Dispatcher
+from .forwarding import LogLevels
 from .handles import ServerHandles
-from .output import collect_printed, take_printed
+from .output import Collected, collect_printed, take_printed
 
 __all__ = ["Worker"]
 
@@ -40,6 +41,7 @@ class Worker(threading.Thread):
         new_codec: Makes a codec with these handles.
         welcome: What a client is told at the beginning.
         where: The server, for the headings of tracebacks.
+        log_levels: What the clients want to hear of.
         on_introduced: Called with the worker once the client has proven himself.
         on_ended: Called with the worker when the connection has ended.
     """
@@ -53,6 +55,7 @@ class Worker(threading.Thread):
         new_codec: Callable[[ServerHandles], Codec],
         welcome: dict[str, Any],
         where: str,
+        log_levels: LogLevels,
         on_introduced: Callable[[Worker], None],
         on_ended: Callable[[Worker], None],
     ) -> None:
@@ -64,6 +67,7 @@ class Worker(threading.Thread):
         self._new_codec = new_codec
         self._welcome = welcome
         self._where = where
+        self._log_levels = log_levels
         self._on_introduced = on_introduced
         self._on_ended = on_ended
         self.caller: Caller | None = None
@@ -118,6 +122,7 @@ class Worker(threading.Thread):
         caller, handle = self.caller, self._dispatcher.handle
         assert caller is not None
         printed = collect_printed()
+        self._log_levels.work_for(caller.session)
         receive, send, met = connection.receive, connection.send, caller.met
         while True:
             if met or caller.incoming:
@@ -145,9 +150,7 @@ class Worker(threading.Thread):
                     raise
                 self._send_failure(connection, error, printed)
 
-    def _send_failure(
-        self, connection: Connection, error: BaseException, printed: list[list[object]]
-    ) -> None:
+    def _send_failure(self, connection: Connection, error: BaseException, printed: Collected) -> None:
         failure = dump_failure(error, self._where)
         # The frames hold the arguments and the instrument; nothing of them may outlive the call.
         error.__traceback__ = None

@@ -116,6 +116,10 @@ class Codec:
         self._depth = 0
         try:
             return self._pack(value)
+        except NotPortable as error:
+            # Where in the packing it was found tells nobody anything.
+            self._sent = []
+            raise error.with_traceback(None) from None
         except BaseException:
             self._sent = []
             raise

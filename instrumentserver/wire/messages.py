@@ -42,6 +42,15 @@ class Op:
     SET_ATTRIBUTE: Final = "set_attribute"
     DELETE_ATTRIBUTE: Final = "delete_attribute"
     SNAPSHOT: Final = "snapshot"
+    SNAPSHOTS: Final = "snapshots"
+    # A module
+    ADD_PARAMETER: Final = "add_parameter"
+    EACH: Final = "each"
+    # Something that a call returned and that stays on the server
+    STEP: Final = "step"
+    ENTER: Final = "enter"
+    EXIT: Final = "exit"
+    RELEASE: Final = "release"
     # An instrument
     SCHEMA: Final = "schema"
     CREATE: Final = "create"
@@ -49,8 +58,10 @@ class Op:
     RESTART: Final = "restart"
     # The server
     INSTRUMENTS: Final = "instruments"
+    RECIPES: Final = "recipes"
     STATUS: Final = "status"
     LINGER: Final = "linger"
     SHARE: Final = "share"
+    LOG_LEVELS: Final = "log_levels"
     STOP: Final = "stop"
     STOP_IF_UNUSED: Final = "stop_if_unused"

@@ -11,18 +11,20 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import inspect
 import io
+import operator
 import os
 import pickle
 import sys
 import threading
 import warnings
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import EnumType
-from types import FunctionType, ModuleType
-from typing import Any, Final, NewType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any, Final, NamedTuple, NewType
 
 import cloudpickle
 
@@ -30,8 +32,24 @@ from instrumentserver.errors import NotPortable, UsageError
 
 from .classes import add_known_class, class_text, find_class
 
-__all__ = ["dump_class", "load_class"]
+__all__ = [
+    "constructor_arguments",
+    "dump_class",
+    "load_class",
+    "ship_code",
+    "takes_name_first",
+    "unship_code",
+]
 
+_CODE: Final = (
+    BuiltinFunctionType,
+    FunctionType,
+    MethodType,
+    functools.partial,
+    operator.attrgetter,
+    operator.itemgetter,
+    type,
+)
 _pickling: Final = threading.Lock()
 _by_value: Final[dict[str, type]] = {}
 _imported_when: Final[dict[str, int]] = {}
@@ -72,9 +90,7 @@ def load_class(shipped: dict[str, Any]) -> type:
         ImportError: Its module cannot be imported here.
         UsageError: Another module of that name has been imported here.
     """
-    for folder in shipped["sys_path"]:
-        if folder not in sys.path:
-            sys.path.append(folder)
+    _extend_path(shipped["sys_path"])
     if "payload" not in shipped:
         return _import(shipped["name"], shipped["file"])
     digest = hashlib.sha256(shipped["payload"]).hexdigest()
@@ -86,6 +102,77 @@ def load_class(shipped: dict[str, Any]) -> type:
         _by_value[digest] = cls
     _make_known(cls)
     return cls
+
+
+def takes_name_first(cls: type) -> bool:
+    """Return whether a driver's constructor takes the instrument's name as its first argument, as nearly all do."""
+    names = constructor_arguments(cls)
+    return "name" not in names or names[0] == "name"
+
+
+def constructor_arguments(cls: type) -> list[str]:
+    """Return the names of the arguments of a class's constructor, without ``self``."""
+    try:
+        return list(inspect.signature(cls.__init__).parameters)[1:]  # type: ignore[misc]
+    except (TypeError, ValueError):
+        return ["name"]
+
+
+class ShippedCode(NamedTuple):
+    """A function or class among the arguments of a constructor, on its way to a server of the same user."""
+
+    payload: bytes
+    sys_path: list[str]
+
+
+def ship_code(value: Any) -> Any:
+    """Return a constructor's argument with `ShippedCode` for functions and classes, in lists, tuples and dicts too.
+
+    Raises:
+        NotPortable: Something that one of them uses cannot be pickled.
+    """
+    return _in_containers(value, lambda part: _dump_code(part) if isinstance(part, _CODE) else part)
+
+
+def unship_code(value: Any) -> Any:
+    """Return the argument that `ship_code` was given."""
+    return _in_containers(value, lambda part: _load_code(part) if type(part) is ShippedCode else part)
+
+
+def _in_containers(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a value with all its parts changed; a container without any change is returned itself."""
+    if type(value) in (list, tuple):
+        parts = [_in_containers(part, change) for part in value]
+        changed = any(new is not old for new, old in zip(parts, value, strict=True))
+        return type(value)(parts) if changed else value
+    if type(value) is dict:
+        items = {key: _in_containers(part, change) for key, part in value.items()}
+        return items if any(items[key] is not value[key] for key in value) else value
+    return change(value)
+
+
+def _dump_code(value: Any) -> ShippedCode:
+    file = io.BytesIO()
+    try:
+        with _pickling, _by_value_module(getattr(value, "__module__", None) or "builtins"):
+            _Pickler(file).dump(value)
+    except Exception as error:
+        raise NotPortable(
+            f"{value!r} cannot travel to a server: {type(error).__name__}: {error}; "
+            f"put it into a module file that the server can import"
+        ) from error
+    return ShippedCode(file.getvalue(), _sys_path())
+
+
+def _load_code(shipped: ShippedCode) -> object:
+    _extend_path(shipped.sys_path)
+    return pickle.loads(shipped.payload)
+
+
+def _extend_path(folders: list[str]) -> None:
+    for folder in folders:
+        if folder not in sys.path:
+            sys.path.append(folder)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]

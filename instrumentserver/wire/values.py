@@ -7,12 +7,13 @@ import functools
 import inspect
 import operator
 import threading
-from collections import OrderedDict, namedtuple
-from collections.abc import Callable
+from collections import OrderedDict, deque, namedtuple
+from collections.abc import Callable, ItemsView, KeysView, ValuesView
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -36,6 +37,18 @@ __all__ = ["as_list", "dump", "load", "shown"]
 _MOST_MEMBERS: Final = 256
 """Enums with more members than this send only the one member, to classes that the peer has."""
 _MOST_STAND_INS: Final = 256
+_CONTAINERS: Final[tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...]] = (
+    ((dict, MappingProxyType), dict),
+    ((list, deque, KeysView, ValuesView, ItemsView), list),
+)
+"""Containers of other kinds, such as `collections.Counter`: their content arrives as a dict or a list."""
+_ONLY_DRESSED: Final = "ruamel."
+"""Where heirs of built-in types are those types with comments, from a YAML file; they travel as such a type."""
+_PLAIN_BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+    (str, lambda value: "".join((value,))),
+    (float, float),
+    (int, int),
+)
 """Classes made for the values of a peer's classes; when there are more, the oldest is made anew."""
 
 
@@ -54,6 +67,12 @@ def dump(value: Any) -> list[Any]:
             return base_dumper(value)
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return ["namedtuple", *class_name(kind), list(kind._fields), list(value)]
+    for bases, convert in _CONTAINERS:
+        if isinstance(value, bases):
+            return ["plain", convert(value)]
+    for base, convert in _PLAIN_BASES:
+        if isinstance(value, base) and kind.__module__.startswith(_ONLY_DRESSED):
+            return ["plain", convert(value)]
     raise NotPortable(_refusal(value))
 
 
@@ -311,5 +330,6 @@ _LOADERS: Final[dict[str, Callable[..., Any]]] = {
     "objects": load_object_array,
     "namedtuple": _load_named_tuple,
     "path": Path,
+    "plain": lambda value: value,
     "dtype": load_any_dtype,
 }

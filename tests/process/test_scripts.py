@@ -32,6 +32,9 @@ DAC_CLASS = """
             super().__init__(name, **kwargs)
             self.add_parameter('x', get_cmd=None, set_cmd=None, initial_value=0)
             self.add_parameter('y', get_cmd=None, set_cmd=None, initial_value=0)
+
+        def get_idn(self):
+            return {'vendor': 'tests', 'model': 'Dac', 'serial': None, 'firmware': None}
 """
 
 

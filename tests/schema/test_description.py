@@ -36,6 +36,9 @@ PARAMETER = ParameterSchema(
     attributes=["scale"],
     methods=[METHOD],
     extras={"setpoints": ({"shape": (3,)},)},
+    names_instrument=False,
+    special=["__str__"],
+    lent_by="",
 )
 MODULE = ModuleSchema(
     path="dac.ch1",
@@ -48,8 +51,13 @@ MODULE = ModuleSchema(
     functions=[FunctionSchema("echo", None, [])],
     methods=[METHOD],
     attributes=["gain"],
+    aliases=[("volt", "unix:foo/dac.ch1.v")],
     submodules=[("a", "dac.ch1.a")],
-    channel_lists=[ChannelListSchema("outs", "outs", [], [], ["dac.ch1.out0"], True)],
+    channel_lists=[
+        ChannelListSchema("outs", "outs", [], [], ["dac.ch1.out0"], True, False, [], [METHOD], ["size"])
+    ],
+    special=[],
+    logger_name="qcodes.instrument.instrument_base",
 )
 INSTRUMENT = InstrumentSchema(3, [MODULE, MODULE._replace(path="dac.ch2")])
 
