@@ -23,6 +23,7 @@ from .process import (
     start_server,
     stop_server,
 )
+from .station import Station
 
 __all__ = [
     "CallCycle",
@@ -36,6 +37,7 @@ __all__ = [
     "RemoteInstrument",
     "Server",
     "ServerLost",
+    "Station",
     "UnknownName",
     "UsageError",
     "connect",
