@@ -10,6 +10,7 @@ from qcodes.instrument import Instrument as QcodesInstrument
 from qcodes.instrument.instrument_meta import InstrumentMeta
 
 from instrumentserver.client import RemoteInstrument
+from instrumentserver.client.registry import forget_gone
 from instrumentserver.errors import UsageError
 from instrumentserver.process.finding import create_instrument, find_component, usual_server_name
 from instrumentserver.wire.shipping import constructor_arguments, takes_name_first
@@ -27,7 +28,7 @@ def _keep_from_forks() -> None:
 def _forget_local_instruments() -> None:
     records = QcodesInstrument._all_instruments
     for name, instrument in list(records.items()):
-        if type(instrument) is not RemoteInstrument:
+        if not issubclass(type(instrument), RemoteInstrument):
             del records[name]
 
 
@@ -37,6 +38,7 @@ class ServedInstrumentMeta(InstrumentMeta):
     def __call__(cls, *args: Any, server_name: str | None = None, **kwargs: Any) -> Any:
         """Make an instrument; ``server_name`` never reaches the constructor."""
         if server_name is None:
+            forget_gone()
             return super().__call__(*args, **kwargs)
         if "name" in kwargs:
             name, rest = kwargs.pop("name"), list(args)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qcodes.instrument import ChannelTuple
 from qcodes.instrument.instrument_base import InstrumentBase
 from qcodes.metadatable import Metadatable
 from qcodes.parameters import Parameter
+from qcodes.utils import full_class
 
 from instrumentserver.errors import NotPortable
 from instrumentserver.wire.classes import class_text
 from instrumentserver.wire.messages import Op
 
-from .function import RemoteFunction
 from .metadatable import DEFAULT_UPDATE, RemoteMetadatable
 
-__all__ = ["Additions", "add_local_snapshots", "is_local_part"]
+__all__ = ["Additions", "add_channel_snapshots", "add_local_snapshots", "is_local_part"]
 
 
 class Additions(RemoteMetadatable, InstrumentBase):
@@ -46,7 +46,9 @@ class Additions(RemoteMetadatable, InstrumentBase):
                 return self.parameters[name]
             except NotPortable:
                 pass
-        return super().add_parameter(name, parameter_class, **kwargs)
+        added = super().add_parameter(name, parameter_class, **kwargs)
+        _name_driver(added, self)
+        return added
 
     def add_function(self, name: str, **kwargs: Any) -> None:
         """Add a QCoDeS function.
@@ -83,9 +85,22 @@ class Additions(RemoteMetadatable, InstrumentBase):
         return name in parts and is_local_part(parts[name])
 
 
+def _name_driver(parameter: Any, node: Any) -> None:
+    """Have the snapshot of a parameter of this process name the driver's class, as a local one does."""
+    take = parameter.snapshot_base
+
+    def snapshot_base(*args: Any, **kwargs: Any) -> Any:
+        snapshot = take(*args, **kwargs)
+        if snapshot.get("instrument") == full_class(node):
+            snapshot["instrument"] = node._schema.classes[0].replace(":", ".")
+        return snapshot
+
+    parameter.snapshot_base = snapshot_base
+
+
 def is_local_part(value: object) -> bool:
     """Return whether this is a parameter, function, submodule or instrument of this process."""
-    return isinstance(value, Metadatable) and not isinstance(value, RemoteMetadatable | RemoteFunction)
+    return isinstance(value, Metadatable) and not isinstance(value, RemoteMetadatable)
 
 
 def add_local_snapshots(node: Any, snapshot: dict[str, Any], update: Any) -> None:
@@ -112,10 +127,15 @@ def add_local_snapshots(node: Any, snapshot: dict[str, Any], update: Any) -> Non
         if not isinstance(part, ChannelTuple):
             add_local_snapshots(part, found, update)
             continue
-        channels = found.get("channels", {})
-        for channel in part:
-            if channel.name in channels and not is_local_part(channel):
-                add_local_snapshots(channel, channels[channel.name], update)
+        add_channel_snapshots(part, found, update)
+
+
+def add_channel_snapshots(channels: Iterable[Any], snapshot: dict[str, Any], update: Any) -> None:
+    """Put what was added in this process to the channels of a list into the snapshot of the list."""
+    found = snapshot.get("channels", {})
+    for channel in channels:
+        if channel.name in found and not is_local_part(channel):
+            add_local_snapshots(channel, found[channel.name], update)
 
 
 def _add(snapshots: dict[str, Any], parts: Mapping[str, Any], update: Any) -> None:

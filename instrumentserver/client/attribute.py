@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from instrumentserver.schema import ClassSchema, LoggerSchema, MethodSchema, ObjectSchema
+from instrumentserver.schema import (
+    SPECIAL_METHODS,
+    ClassSchema,
+    LoggerSchema,
+    MethodSchema,
+    ObjectSchema,
+    bind_sizes,
+)
 from instrumentserver.wire.classes import find_class_text
 from instrumentserver.wire.messages import Op
 from instrumentserver.wire.shipping import ship_code
 
 from .claim import claimed_class
-from .held import take_held
 from .link import Link
 from .logger import RemoteLogger
 from .method import RemoteMethod
@@ -21,6 +29,7 @@ __all__ = [
     "RemoteAttribute",
     "ServerAttribute",
     "ServerCode",
+    "ServerValidators",
     "get_attribute",
     "is_forwarded",
     "place_of",
@@ -77,6 +86,21 @@ class ServerAttribute:
         proxy.delattr(self._name)
 
 
+class ServerValidators(ServerAttribute):
+    """Validators that the server keeps; they know whom to ask for the lengths of arrays."""
+
+    def __get__(self, proxy: Any, owner: type) -> Any:
+        found = super().__get__(proxy, owner)
+        if proxy is not None and proxy._is_built:
+            ask = functools.partial(get_attribute, proxy)
+            if isinstance(found, tuple):
+                for number, validator in enumerate(found):
+                    bind_sizes(validator, ask, f"validators[{number}]")
+            else:
+                bind_sizes(found, ask, self._name)
+        return found
+
+
 class ServerCode(ServerAttribute):
     """A function that the server keeps, such as a parser; one that is set is shipped to it."""
 
@@ -118,7 +142,7 @@ class NestedAttributes:
 
     def callattr(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the object on the server, also a nested one, and return what it returns."""
-        return take_held(self._link, self._link.request(Op.CALL, self._path, name, list(args), kwargs))
+        return self._link.call(self._path, name, args, kwargs)
 
 
 def get_attribute(proxy: Proxy, name: str) -> Any:
@@ -131,11 +155,11 @@ def get_attribute(proxy: Proxy, name: str) -> Any:
         return RemoteMethod(proxy._link, proxy._path, value, name)
     if isinstance(value, ClassSchema):
         found = find_class_text(value.name)
-        return RemoteAttribute(proxy, name, value.otherwise) if found is None else found
+        return _stand_in(proxy, name, value.otherwise) if found is None else found
     if isinstance(value, LoggerSchema):
         return RemoteLogger(value.name, proxy)
     if isinstance(value, ObjectSchema):
-        return RemoteAttribute(proxy, name, value)
+        return _stand_in(proxy, name, value)
     return value
 
 
@@ -173,6 +197,7 @@ class RemoteAttribute:
         object.__setattr__(self, "_proxy", proxy)
         object.__setattr__(self, "_name", name)
         object.__setattr__(self, "_schema", schema)
+        object.__setattr__(self, "__doc__", schema.doc)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # type: ignore[override]
@@ -186,25 +211,14 @@ class RemoteAttribute:
     def __setattr__(self, name: str, value: Any) -> None:
         set_attribute(self._proxy, f"{self._name}.{name}", value)
 
-    def __getitem__(self, key: Any) -> Any:
-        return get_attribute(self._proxy, f"{self._name}[{key!r}]")
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        set_attribute(self._proxy, f"{self._name}[{key!r}]", value)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it on the server."""
-        link = self._proxy._link
-        return take_held(link, link.request(Op.CALL, self._proxy._path, self._name, list(args), kwargs))
-
-    def __len__(self) -> int:
-        return int(self._proxy._link.request(Op.CALL, self._proxy._path, f"{self._name}.__len__", [], {}))
+    def __delattr__(self, name: str) -> None:
+        self._proxy._link.request(Op.DELETE_ATTRIBUTE, self._proxy._path, f"{self._name}.{name}")
 
     def __bool__(self) -> bool:
         return bool(self._schema.is_true)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is RemoteAttribute and place_of(self) == place_of(other)
+        return issubclass(type(other), RemoteAttribute) and place_of(self) == place_of(other)
 
     def __hash__(self) -> int:
         return hash(tuple(place_of(self)))
@@ -216,7 +230,31 @@ class RemoteAttribute:
         return str(self._schema.shown)
 
 
-def place_of(attribute: RemoteAttribute) -> list[str]:
-    """Return the address of the thing whose attribute it is, and the attribute's name."""
+def _stand_in(proxy: Proxy, name: str, schema: ObjectSchema) -> RemoteAttribute:
+    return _attribute_class(tuple(schema.special))(proxy, name, schema)
+
+
+@functools.cache
+def _attribute_class(special: tuple[str, ...]) -> type[RemoteAttribute]:
+    """Return a class of stand-ins with the special methods that a class on the server defines."""
+    methods = {
+        method: _forward(method) for method in special if method in SPECIAL_METHODS and method != "__bool__"
+    }
+    if not methods:
+        return RemoteAttribute
+    return type("RemoteAttribute", (RemoteAttribute,), {"__module__": __name__, **methods})
+
+
+def _forward(method: str) -> Callable[..., Any]:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        link, path = self._proxy._link, self._proxy._path
+        return link.call(path, f"{self._name}.{method}", args, kwargs)
+
+    call.__name__ = method
+    return call
+
+
+def place_of(attribute: object) -> list[str]:
+    """Return the address of the thing whose attribute a stand-in stands for, and the attribute's name."""
     proxy: Proxy = vars(attribute)["_proxy"]
     return [str(proxy._link.address(proxy._path)), vars(attribute)["_name"]]

@@ -38,24 +38,24 @@ class RemoteCache:
     @property
     def raw_value(self) -> Any:
         """The raw value of the parameter, None before the first get or set."""
-        return self._state()[0]
+        return self._link.request(Op.GET_ATTRIBUTE, self._path, "cache.raw_value")
 
     @property
     def timestamp(self) -> datetime | None:
         """When the value was read or set, None before the first get or set."""
-        timestamp: datetime | None = self._state()[1]
+        timestamp: datetime | None = self._state()[0]
         return timestamp
 
     @property
     def max_val_age(self) -> float | None:
         """Age at which the value is no longer trusted, seconds; None for any age."""
-        age: float | None = self._state()[2]
+        age: float | None = self._state()[1]
         return age
 
     @property
     def valid(self) -> bool:
         """Whether the value can be trusted."""
-        return bool(self._state()[3])
+        return bool(self._state()[2])
 
     def invalidate(self) -> None:
         """Have the next `get` read the hardware."""

@@ -13,7 +13,8 @@ from instrumentserver.schema import ChannelListSchema
 from instrumentserver.wire.classes import class_text
 from instrumentserver.wire.messages import Op
 
-from .attribute import NestedAttributes, get_attribute
+from .additions import add_channel_snapshots
+from .attribute import NestedAttributes, get_attribute, is_forwarded, server_has, set_attribute
 from .claim import claimed_class
 from .link import Link
 from .metadatable import DEFAULT_UPDATE, RemoteMetadatable
@@ -124,14 +125,18 @@ class RemoteChannels(NestedAttributes, RemoteMetadatable, ChannelTuple[Any]):
         self._link = link
         self._path = path
         self._schema = schema
-        self._methods = {method.name: RemoteMethod(link, path, method) for method in schema.methods}
-        self._is_built = True
+        self._methods = {}
+        if path:
+            self._methods = {method.name: RemoteMethod(link, path, method) for method in schema.methods}
         vars(self).update(self._methods)
+        self._is_built = True
 
     def snapshot(self, update: Any = DEFAULT_UPDATE) -> dict[str, Any]:  # type: ignore[override,misc]
         """Return the server's snapshot, one message; of a part of a list one for each channel."""
         if self._path:
-            return super().snapshot(update)
+            found = super().snapshot(update)
+            add_channel_snapshots(self, found, update)
+            return found
         snapshot = ChannelTuple.snapshot_base(self, update)
         return {**snapshot, "__class__": self._schema.classes[0].replace(":", ".")}
 
@@ -157,15 +162,48 @@ class RemoteChannels(NestedAttributes, RemoteMetadatable, ChannelTuple[Any]):
         return super().multi_function(name)
 
     def __getattr__(self, name: str) -> Any:
-        if not self._is_built or name.startswith("_"):
+        if not self._is_built or not is_forwarded(name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if name in self._schema.attributes and self._path:
+        if not self._path and name in self._own_names():
+            return self._of_part(name)
+        if name in self._schema.attributes or name.startswith("_"):
             return get_attribute(self, name)
         if len(self) and self._is_remote() and name not in self._channels[0].parameters:
             first = self._channels[0]
             if name in first.functions or name in first._methods:
                 return self.multi_function(name)
+            if name in self._channel_mapping and not hasattr(type(first), name):
+                return self._channel_mapping[name]
         return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._is_built and self._path and self._is_kept_there(name):
+            set_attribute(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _is_kept_there(self, name: str) -> bool:
+        if name in self._schema.attributes:
+            return True
+        is_ours = name in vars(self) or hasattr(type(self), name)
+        return name.startswith("_") and not is_ours and is_forwarded(name) and server_has(self, name)
+
+    def _own_names(self) -> set[str]:
+        """Return what the driver's own class of channel lists adds to QCoDeS's."""
+        return {*self._schema.attributes, *(method.name for method in self._schema.methods)}
+
+    def _of_part(self, name: str) -> Any:
+        """Return a method or property of the driver's own class for a part of a list, which is not on the server."""
+        cls: Any = claimed_class(self._schema.classes, ChannelTuple)
+        if cls in (ChannelTuple, ChannelList):
+            raise AttributeError(
+                f"{name!r} of a part of {self._schema.list_name} is known to the driver's class only, which this "
+                f"process has not imported: use it on the whole list, or import the class"
+            )
+        part = cls(
+            self._parent, self._name, self._chan_type, self._channels, self._snapshotable, self._paramclass
+        )
+        return getattr(part, name)
 
     def _construct_multiparam(self, name: str) -> MultiChannelInstrumentParameter[Any]:
         first = self._channels[0].parameters[name]
@@ -212,6 +250,9 @@ class RemoteChannels(NestedAttributes, RemoteMetadatable, ChannelTuple[Any]):
     def _is_remote(self) -> bool:
         """Return whether all channels, some of which may have been added here, are the server's."""
         return all(vars(channel).get("_link") is self._link for channel in self._channels)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._own_names(), "metadata"})
 
     def _part(self, found: Any) -> Any:
         if isinstance(found, RemoteChannels) and not found._is_built:

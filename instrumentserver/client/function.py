@@ -10,11 +10,12 @@ from instrumentserver.schema import FunctionSchema
 from instrumentserver.wire.messages import Op
 
 from .link import Link
+from .metadatable import RemoteMetadatable
 
 __all__ = ["RemoteFunction"]
 
 
-class RemoteFunction(Function):
+class RemoteFunction(RemoteMetadatable, Function):
     """A QCoDeS function that runs on the server.
 
     Args:
@@ -31,10 +32,11 @@ class RemoteFunction(Function):
             schema.name, instrument=instrument, call_cmd=self._call_server, args=schema.validators
         )
         self.__doc__ = schema.doc
+        self._is_built = True
 
     def __call__(self, *args: Any) -> Any:
         """Call the function on the server, which checks the arguments, and return what it returns."""
-        return self._link.request(Op.CALL, self._path, "", list(args), {})
+        return self._link.call(self._path, "", args, {})
 
     def _set_call(self, *args: Any, **kwargs: Any) -> None:
         self._call = self  # type: ignore[assignment]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from instrumentserver.errors import InstrumentServerError
@@ -27,6 +27,7 @@ class Link:
     Attributes:
         version: Number of the latest change of the tree that the proxies show.
         apply: Brings the proxies up to a schema.
+        stand_for: Returns what a call returned, with somebody for what stayed on the server.
         find_lent: Returns the proxy of a parameter that another instrument lends, None if there is none.
     """
 
@@ -36,7 +37,9 @@ class Link:
         self.version = schema.version
         self.apply: Callable[[InstrumentSchema], None] = lambda schema: None
         self.find_lent: Callable[[str], Any] = lambda address: None
-        self._refreshing = threading.Lock()
+        self.stand_for: Callable[[Any], Any] = lambda value: value
+        self._refreshing = threading.RLock()
+        self._is_refreshing = False
 
     def request(self, operation: str, path: str, *arguments: Any) -> Any:
         """Have the server carry out an operation and return the value; see `Session.request`."""
@@ -44,6 +47,10 @@ class Link:
         if reply[0] != self.version:
             self.notice(reply[0])
         return reply[1]
+
+    def call(self, path: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Call a method on the server and return what it returns, or what stands for it."""
+        return self.stand_for(self.request(Op.CALL, path, name, list(args), dict(kwargs)))
 
     def notice(self, version: int) -> None:
         """Bring the proxies up to date, since a reply carried another version than theirs.
@@ -53,16 +60,18 @@ class Link:
         if not version or not self._refreshing.acquire(blocking=False):
             return
         try:
-            self._refresh()
+            if not self._is_refreshing:
+                self._refresh()
         except (InstrumentServerError, LookupError):
             pass
         finally:
             self._refreshing.release()
 
     def refresh(self) -> None:
-        """Bring the proxies up to date."""
+        """Bring the proxies up to date; nothing happens in a thread that is just doing it."""
         with self._refreshing:
-            self._refresh()
+            if not self._is_refreshing:
+                self._refresh()
 
     def take(self, schema: InstrumentSchema) -> None:
         """Bring the proxies up to a schema that has come already."""
@@ -75,6 +84,10 @@ class Link:
         return Address(self.session.address, path or self.name)
 
     def _refresh(self) -> None:
-        schema: InstrumentSchema = self.session.request([Op.SCHEMA, self.name])[1]
-        self.apply(schema)
-        self.version = schema.version
+        self._is_refreshing = True
+        try:
+            schema: InstrumentSchema = self.session.request([Op.SCHEMA, self.name])[1]
+            self.apply(schema)
+            self.version = schema.version
+        finally:
+            self._is_refreshing = False

@@ -62,10 +62,10 @@ def _log(content: dict[str, Any]) -> None:
 
 
 def _warn(content: list[Any]) -> None:
-    text, classes, filename, lineno = content
+    text, classes, filename, lineno, module = content
     found = (cls for cls in map(find_class_text, classes) if cls is not None)
     category = next((cls for cls in found if issubclass(cls, Warning)), UserWarning)
-    warnings.warn_explicit(text, category, filename, lineno, registry=_places)
+    warnings.warn_explicit(text, category, filename, lineno, module, registry=_places)
 
 
 _TELL: Final[dict[bool | str, Callable[[Any], None]]] = {

@@ -53,15 +53,15 @@ class RemoteMetadatable(Metadatable):
         if not self._is_built:
             return vars(self).setdefault("_built_metadata", {})  # type: ignore[no-any-return]
         found = self._link.request(Op.GET_ATTRIBUTE, self._path, "metadata")
-        return LiveDict(found, self._replace_metadata)
+        return LiveDict(found, self._change_metadata)
 
     @metadata.setter
     def metadata(self, metadata: Mapping[str, Any]) -> None:
         if self._is_built:
-            self._replace_metadata(dict(metadata))
+            self._link.request(Op.SET_ATTRIBUTE, self._path, "metadata", dict(metadata))
 
-    def _replace_metadata(self, metadata: dict[str, Any]) -> None:
-        self._link.request(Op.SET_ATTRIBUTE, self._path, "metadata", metadata)
+    def _change_metadata(self, method: str, *args: Any) -> Any:
+        return self._link.request(Op.CALL, self._path, f"metadata.{method}", list(args), {})
 
     def load_metadata(self, metadata: Mapping[Any, Any]) -> None:
         """Load metadata into the server's object."""

@@ -6,9 +6,7 @@ import inspect
 from typing import Any
 
 from instrumentserver.schema import MethodSchema, SignatureSchema
-from instrumentserver.wire.messages import Op
 
-from .held import take_held
 from .link import Link
 
 __all__ = ["RemoteMethod"]
@@ -35,8 +33,7 @@ class RemoteMethod:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method on the server and return what it returns."""
-        value = self._link.request(Op.CALL, self._path, self._name, list(args), kwargs)
-        return take_held(self._link, value)
+        return self._link.call(self._path, self._name, args, kwargs)
 
     @property
     def __signature__(self) -> inspect.Signature | None:

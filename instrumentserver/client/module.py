@@ -44,7 +44,8 @@ class RemoteNode(NestedAttributes, Additions):
 
     _schema: ModuleSchema
     _methods: Mapping[str, RemoteMethod] = MappingProxyType({})
-    _shortcuts: list[str]
+    _shortcuts: tuple[str, ...] = ()
+    _shadowed: frozenset[str] = frozenset()
     _ever_there: frozenset[str] = frozenset()
 
     label = ServerAttribute()  # type: ignore[assignment]
@@ -67,7 +68,8 @@ class RemoteNode(NestedAttributes, Additions):
         """Make methods and short cuts to parameters what the schema says."""
         own = vars(self)
         for name in own.get("_shortcuts", ()):
-            own.pop(name, None)
+            if name not in self._shadowed:
+                own.pop(name, None)
         self._schema = schema
         self._ever_there = self._ever_there.union(schema.attributes)
         self._methods = {
@@ -81,15 +83,16 @@ class RemoteNode(NestedAttributes, Additions):
         for named in (self.submodules, self.functions, self.parameters):
             shortcuts.update({name: part for name, part in named.items() if name not in _OF_QCODES})
         # In the instance's own dict they are found at once, before methods of ours that have the same name.
-        own.update({name: part for name, part in shortcuts.items() if name not in _LOCAL})
-        self._shortcuts = list(shortcuts)
+        hidden = _LOCAL | self._shadowed
+        own.update({name: part for name, part in shortcuts.items() if name not in hidden})
+        self._shortcuts = tuple(shortcuts)
         self.__doc__ = schema.doc
 
     def _add_shortcut(self, name: str, part: Any) -> None:
         """Have an attribute lead to a part of the instrument at once."""
         if name not in _LOCAL and name not in _OF_QCODES:
             vars(self)[name] = part
-            self._shortcuts.append(name)
+            self._shortcuts += (name,)
 
     # As QCoDeS has it
 
@@ -121,7 +124,8 @@ class RemoteNode(NestedAttributes, Additions):
 
     def __getattr__(self, name: str) -> Any:
         if not self._is_built or not is_forwarded(name):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            # QCoDeS's own word for what is not there.
+            return super().__getattr__(name)
         for named in (self.parameters, self.functions, self.submodules, self._methods):
             if name in named:
                 return named[name]  # type: ignore[index]
@@ -137,13 +141,17 @@ class RemoteNode(NestedAttributes, Additions):
         elif name in self._methods and callable(value):
             # Somebody puts another function in its place, which calls from here will find.
             super().__setattr__(name, value)
+            self._shadowed = self._shadowed | {name}
         elif name in self._ever_there or self._is_kept_there(name, value):
             set_attribute(self, name, value)
         else:
             super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        if name in vars(self) and name not in vars(self).get("_shortcuts", ()):
+        if name in self._shadowed:
+            self._shadowed = self._shadowed - {name}
+            self._show(self._schema)
+        elif name in vars(self) and name not in vars(self).get("_shortcuts", ()):
             super().__delattr__(name)
         else:
             self.delattr(name)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from qcodes.instrument import Instrument
 from qcodes.parameters import (
     ArrayParameter,
+    DelegateParameter,
     InstrumentRefParameter,
     MultiParameter,
     Parameter,
@@ -25,6 +26,7 @@ from .attribute import (
     NestedAttributes,
     ServerAttribute,
     ServerCode,
+    ServerValidators,
     get_attribute,
     is_forwarded,
     server_has,
@@ -38,6 +40,7 @@ from .method import RemoteMethod
 
 __all__ = [
     "RemoteArrayParameter",
+    "RemoteDelegateParameter",
     "RemoteInstrumentRefParameter",
     "RemoteMultiParameter",
     "RemoteParameter",
@@ -92,8 +95,8 @@ class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
     # Attributes that the server keeps. ``label`` and its like are also properties of QCoDeS's classes.
     label = ServerAttribute()
     unit = ServerAttribute()
-    vals = ServerAttribute()  # type: ignore[assignment]
-    validators = ServerAttribute()  # type: ignore[assignment]
+    vals = ServerValidators()  # type: ignore[assignment]
+    validators = ServerValidators()  # type: ignore[assignment]
     step = ServerAttribute()  # type: ignore[assignment]
     scale = ServerAttribute()
     offset = ServerAttribute()
@@ -103,7 +106,8 @@ class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
     inverse_val_mapping = ServerAttribute()
     get_parser = ServerCode()  # type: ignore[assignment]
     set_parser = ServerCode()  # type: ignore[assignment]
-    snapshot_value = ServerAttribute()  # type: ignore[assignment]
+    _snapshot_value = ServerAttribute()  # type: ignore[assignment]
+    _snapshot_get = ServerAttribute()  # type: ignore[assignment]
     snapshot_exclude = ServerAttribute()  # type: ignore[assignment]
 
     @property  # type: ignore[misc]
@@ -308,6 +312,23 @@ class RemoteParameterWithSetpoints(_Remote, ParameterWithSetpoints):
     setpoints = ServerAttribute()  # type: ignore[assignment]
 
 
+class RemoteDelegateParameter(RemoteParameter):
+    """A parameter that stands for another one; whether it can be read and set follows that one."""
+
+    _implements_get_raw = True  # type: ignore[assignment]
+    _implements_set_raw = True  # type: ignore[assignment]
+
+    @property
+    def gettable(self) -> bool:
+        """Whether it can be read now."""
+        return bool(get_attribute(self, "gettable"))
+
+    @property
+    def settable(self) -> bool:
+        """Whether it can be set now."""
+        return self._settable and bool(get_attribute(self, "settable"))
+
+
 class RemoteInstrumentRefParameter(RemoteParameter):
     """A parameter whose value is the name of another instrument."""
 
@@ -330,6 +351,7 @@ _KINDS: Final[tuple[tuple[type[ParameterBase], Callable[..., _Remote]], ...]] = 
     (ArrayParameter, RemoteArrayParameter),
     (MultiParameter, RemoteMultiParameter),
     (InstrumentRefParameter, RemoteInstrumentRefParameter),
+    (DelegateParameter, RemoteDelegateParameter),
 )
 
 
@@ -337,6 +359,6 @@ def build_parameter(link: Link, path: str, schema: ParameterSchema, instrument: 
     """Return a proxy of the kind that fits the class of the parameter."""
     classes = [cls for cls in map(find_class_text, schema.classes) if cls is not None]
     for kind, build in _KINDS:
-        if kind in classes and (schema.gettable or schema.settable):
+        if kind in classes and (schema.gettable or schema.settable or kind is DelegateParameter):
             return build(link, path, schema, instrument)
     return RemoteParameter(link, path, schema, instrument)

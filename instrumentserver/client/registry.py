@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import copyreg
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -12,8 +13,9 @@ from weakref import WeakValueDictionary
 from qcodes.instrument import ChannelTuple, Instrument, InstrumentBase
 from qcodes.parameters import Function, ParameterBase
 
+from instrumentserver.directory import Directory
 from instrumentserver.errors import InstrumentServerError, NotPortable, UnknownName
-from instrumentserver.schema import InstrumentSchema, validator_extension
+from instrumentserver.schema import InstrumentSchema, validator_extension, vector_extension
 from instrumentserver.transport.address import Address
 from instrumentserver.wire.codec import Codec, Extension
 from instrumentserver.wire.messages import HANDLE_CODE, Op
@@ -21,11 +23,13 @@ from instrumentserver.wire.messages import HANDLE_CODE, Op
 from .attribute import RemoteAttribute, get_attribute, place_of
 from .channels import RemoteChannelList, RemoteChannelTuple
 from .function import RemoteFunction
+from .held import take_held
 from .instrument import RemoteInstrument
 from .link import Link
 from .module import RemoteModule
 from .parameter import (
     RemoteArrayParameter,
+    RemoteDelegateParameter,
     RemoteInstrumentRefParameter,
     RemoteMultiParameter,
     RemoteParameter,
@@ -39,6 +43,7 @@ __all__ = [
     "find_proxy",
     "find_proxy_at",
     "forget_dead",
+    "forget_gone",
     "open_session",
     "proxies",
     "set_home",
@@ -54,6 +59,7 @@ _PROXIES: Final = (
     RemoteParameter,
     RemoteParameterWithSetpoints,
     RemoteArrayParameter,
+    RemoteDelegateParameter,
     RemoteInstrumentRefParameter,
     RemoteMultiParameter,
     RemoteFunction,
@@ -93,7 +99,9 @@ def open_session(address: str) -> Session:
 
 def new_codec() -> Codec:
     """Return a codec that sends proxies as handles and receives handles as proxies."""
-    return Codec([Extension(HANDLE_CODE, _dump, _load), validator_extension(to_server=True)])
+    return Codec(
+        [Extension(HANDLE_CODE, _dump, _load), validator_extension(to_server=True), vector_extension()]
+    )
 
 
 def address_of(thing: object) -> Address | None:
@@ -142,6 +150,7 @@ def take_schema(session: Session, schema: InstrumentSchema) -> RemoteInstrument:
             atexit.register(_leave_instruments_running)
         link = Link(session, name, schema)
         link.find_lent = _find_lent
+        link.stand_for = functools.partial(take_held, link)
         _building.add((session, name))
         try:
             cls = with_special_methods(RemoteInstrument, tuple(schema.modules[0].special))
@@ -168,6 +177,19 @@ def _find_lent(address: str) -> Any:
 def proxies() -> list[RemoteInstrument]:
     """Return the remote instruments that this process holds."""
     return list(_roots.values())
+
+
+def forget_gone() -> None:
+    """Take proxies of instruments that exist no more out of QCoDeS's registry, where servers have ended."""
+    directory = Directory.default()
+    for root in proxies():
+        scheme, _, name = root._link.session.address.partition(":")
+        if (
+            scheme == "unix"
+            and Instrument._all_instruments.get(root.name) is root
+            and directory.find(name) is None
+        ):
+            root._forget()
 
 
 def forget_dead(name: str, session: Session) -> None:
@@ -201,9 +223,12 @@ def _step(thing: Any, part: str, address: Address) -> Any:
     if isinstance(thing, ChannelTuple):
         if part.isdigit() and int(part) < len(thing):
             return thing[int(part)]
-        found = [channel for channel in thing if channel.short_name == part]
-        if found:
-            return found[0]
+        for _ in range(2):
+            found = [channel for channel in thing if channel.short_name == part]
+            if found:
+                return found[0]
+            # It may have come with the call whose answer names it.
+            thing._link.refresh()  # type: ignore[attr-defined]
     elif isinstance(thing, InstrumentBase):
         if not _has(thing, part):
             thing._link.refresh()  # type: ignore[attr-defined]
@@ -221,7 +246,7 @@ def _dump(value: object) -> Any:
     address = address_of(value)
     if address is not None:
         return str(address)
-    if type(value) is RemoteAttribute:
+    if issubclass(type(value), RemoteAttribute):
         return place_of(value)
     if isinstance(value, InstrumentBase | ParameterBase | ChannelTuple | Function):
         for home in _home:

@@ -34,13 +34,15 @@ from instrumentserver.wire.messages import CHAINED, Op
 
 from .listening import is_listening, log_levels, tell
 
-__all__ = ["Session", "session_with", "set_program", "time_limit"]
+__all__ = ["Session", "introduce_as", "session_with", "time_limit"]
 
 logger = logging.getLogger(__name__)
 
 _MOST_IDLE: Final = 16
 _LAST_LINES: Final = 15
 _CRASH_LINES: Final = 30
+_PATIENCE: Final = 1.0
+"""How long Ctrl-C waits for a busy server, seconds."""
 _MOST_LINES: Final = 200
 _time_limit: Final[ContextVar[float | None]] = ContextVar("time_limit", default=None)
 
@@ -126,13 +128,16 @@ class Session:
         """Whether there is a connection with the server now."""
         return bool(self._open)
 
-    def greet(self) -> None:
+    def greet(self, patience: float = HANDSHAKE_SECONDS) -> None:
         """Make sure that the server is there and knows us.
+
+        Args:
+            patience: How long each step may take, seconds.
 
         Raises:
             ConnectFailed: It is not.
         """
-        self._idle.append(self._connect())
+        self._idle.append(self._connect(patience=patience))
 
     def _tell_log_levels(self) -> None:
         """Have the server forward what the loggers here want since their levels were changed."""
@@ -174,7 +179,16 @@ class Session:
         self._open = set()
         self._idle = []
 
-    def _connect(self) -> Connection:
+    def _connect(
+        self, instead_of: Connection | None = None, patience: float = HANDSHAKE_SECONDS
+    ) -> Connection:
+        """Return a new connection.
+
+        Args:
+            instead_of: One that was given up in the middle of a call. The server takes the new one into service
+                once that call has begun, or has a place in the line for its instrument: nothing overtakes it.
+            patience: How long each step may take, seconds.
+        """
         directory = self._directory
         scheme, _, name = self.address.partition(":")
         if scheme == "unix":
@@ -183,15 +197,18 @@ class Session:
                 raise ConnectFailed(self._last_words("is not running"))
             self._record = record
         try:
-            sock = connect_socket(self.address, directory.socket_path(name), HANDSHAKE_SECONDS)
+            sock = connect_socket(self.address, directory.socket_path(name), patience)
         except OSError as error:
             raise ConnectFailed(self._last_words(f"does not take connections ({error})")) from error
         try:
-            greet_server(sock, directory.token())
+            greet_server(sock, directory.token(), patience)
             connection = Connection(sock, self._new_codec())
             self._told_levels = log_levels()
-            connection.send({**introduction(), "log_levels": self._told_levels})
-            connection.receive()
+            after = None if instead_of is None else instead_of.number
+            connection.send({**introduction(), "log_levels": self._told_levels, "after": after})
+            if instead_of is not None:
+                instead_of.finish_sending()
+            connection.number = connection.receive()["connection"]
             sock.settimeout(None)
         except BaseException as error:
             sock.close()
@@ -207,11 +224,12 @@ class Session:
         return self._connect()
 
     def _discard(self, connection: Connection) -> None:
-        """Close a connection without a defined position; keep the server from believing that we have gone."""
-        if not self._idle:
-            with suppress(InstrumentServerError, OSError):
-                self._idle.append(self._connect())
-        self._close(connection)
+        """Close a connection without a defined position; what was asked on it comes before what is asked next."""
+        try:
+            with suppress(InstrumentServerError, OSError, EOFError):
+                self._idle.append(self._connect(connection, _PATIENCE))
+        finally:
+            self._close(connection)
 
     def _close(self, connection: Connection) -> None:
         self._open.discard(connection)
@@ -263,7 +281,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 _sessions: Final[dict[tuple[str, str], Session]] = {}
 _session_id: Final[list[str]] = []
-_program: Final[list[str]] = []
+_role: Final[dict[str, str]] = {}
 _guard: Final = threading.Lock()
 
 
@@ -291,13 +309,19 @@ def introduction() -> dict[str, Any]:
         "pid": os.getpid(),
         "user": _user(),
         "host": socket.gethostname(),
-        "program": _program[0] if _program else Path((sys.argv or [""])[0]).name or "python",
+        "program": Path((sys.argv or [""])[0]).name or "python",
+        **_role,
     }
 
 
-def set_program(name: str) -> None:
-    """Have this process be known to servers under a name, which is else that of its script."""
-    _program[:] = [name]
+def introduce_as(program: str, server: str) -> None:
+    """Have this process be known to servers as a server itself.
+
+    Args:
+        program: Stands for the name of the script.
+        server: The server's address.
+    """
+    _role.update(program=program, server=server)
 
 
 def _user() -> str:

@@ -10,8 +10,6 @@ from instrumentserver.schema import SPECIAL_METHODS
 from instrumentserver.wire.failures import dump_failure
 from instrumentserver.wire.messages import Op
 
-from .held import take_held
-
 __all__ = ["on_new_class", "with_special_methods"]
 
 on_new_class: Final[list[Callable[[type], None]]] = []
@@ -41,21 +39,20 @@ def _made(base: type, names: tuple[str, ...]) -> type:
 
 def _forward(name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        value = self._link.request(Op.CALL, self._path, name, list(args), kwargs)
-        return take_held(self._link, value)
+        return self._link.call(self._path, name, args, kwargs)
 
     method.__name__ = name
     return method
 
 
 def _enter(self: Any) -> Any:
-    is_itself, value = self._link.request(Op.ENTER, self._path, None)
-    return self if is_itself else value
+    is_itself, value = self._link.request(Op.ENTER, self._path)
+    return self if is_itself else self._link.stand_for(value)
 
 
 def _exit(self: Any, kind: object, error: BaseException | None, traceback: object) -> bool:
     failure = None if error is None else dump_failure(error, "the client")
-    return bool(self._link.request(Op.EXIT, self._path, None, failure))
+    return bool(self._link.request(Op.EXIT, self._path, failure))
 
 
 _MADE_BY_HAND: Final = {"__enter__": _enter, "__exit__": _exit}

@@ -73,6 +73,7 @@ def _show_module(node: RemoteNode, schema: ModuleSchema, modules: Mapping[str, R
     submodules: dict[str, Any] = {name: modules[place] for name, place in schema.submodules}
     lists = {found.name: _channels(node, found, modules) for found in schema.channel_lists}
     submodules.update(lists)
+    submodules = {name: submodules[name] for name in schema.order}
     submodules = _with_local_parts(submodules, node.submodules)
     _replace(node.parameters, _with_local_parts(parameters, node.parameters))
     _replace(node.functions, _with_local_parts(functions, node.functions))

@@ -15,6 +15,7 @@ from instrumentserver.directory import Directory, Record
 from instrumentserver.errors import CallTimeout, ConnectFailed, ServerLost, UsageError
 from instrumentserver.transport.address import Address
 from instrumentserver.transport.exits import wait_for_exit
+from instrumentserver.transport.handshake import HANDSHAKE_SECONDS
 from instrumentserver.wire.messages import Op
 from instrumentserver.wire.shipping import dump_class, ship_code
 
@@ -147,7 +148,7 @@ class Server:
         give_up = time.monotonic() + timeout
         try:
             with time_limit(timeout):
-                self._session.greet()
+                self._session.greet(min(timeout, HANDSHAKE_SECONDS))
                 self._session.request([Op.STOP, ""])
         except (ConnectFailed, ServerLost, CallTimeout):
             pass

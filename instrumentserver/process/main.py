@@ -13,14 +13,14 @@ from typing import Any
 from qcodes.instrument import Instrument
 
 from instrumentserver.client.registry import address_of, find_proxy, set_home
-from instrumentserver.client.session import set_program
+from instrumentserver.client.session import introduce_as
 from instrumentserver.directory import Directory, NameTaken
 from instrumentserver.server import InstrumentServer, ServerOptions
 from instrumentserver.server.handles import RemoteHandles
 from instrumentserver.server.inherit import inherit_context
 from instrumentserver.server.logfile import open_log
 
-from .lab import LabInstruments
+from .lab import LabInstruments, is_used_elsewhere, waits_elsewhere
 
 __all__ = ["run_server"]
 
@@ -49,10 +49,10 @@ def run_server(ready: Any, options: ServerOptions, environ: dict[str, str]) -> N
         log = directory.log_path(options.name)
         open_log(log)
         inherit_context()
-        remote = RemoteHandles(address_of, find_proxy)
+        remote = RemoteHandles(address_of, find_proxy, waits_elsewhere, is_used_elsewhere)
         server = InstrumentServer(options, directory, claim, remote)
         set_home(server)
-        set_program(f"server {options.name}")
+        introduce_as(f"server {options.name}", server.address)
         for number in (signal.SIGTERM, *_hangups()):
             signal.signal(number, lambda *_: server.request_stop())
         if hasattr(os, "register_at_fork"):

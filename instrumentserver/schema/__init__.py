@@ -14,7 +14,8 @@ from .description import (
     ParameterSchema,
     SignatureSchema,
 )
-from .validators import VALIDATOR_CODE, validator_extension
+from .validators import VALIDATOR_CODE, bind_sizes, validator_extension
+from .vectors import vector_extension
 
 __all__ = [
     "SPECIAL_METHODS",
@@ -30,5 +31,7 @@ __all__ = [
     "ObjectSchema",
     "ParameterSchema",
     "SignatureSchema",
+    "bind_sizes",
     "validator_extension",
+    "vector_extension",
 ]

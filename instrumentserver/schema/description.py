@@ -80,11 +80,15 @@ class ObjectSchema(NamedTuple):
         classes: Its class and the classes above, nearest first, as `class_text` writes them.
         shown: How it reads.
         is_true: Whether it counts as true.
+        doc: Its docstring.
+        special: Special methods that its class defines.
     """
 
     classes: list[str]
     shown: str
     is_true: bool
+    doc: str | None
+    special: list[str]
 
 
 class LoggerSchema(NamedTuple):
@@ -104,14 +108,18 @@ class HeldSchema(NamedTuple):
     """What a call returned and what stays on the server, for the one who stands for it.
 
     Attributes:
-        number: Names it to the server.
-        kind: "generator", "iterator" or "context".
+        path: By which it is used.
+        is_generator: Whether it is a generator.
+        is_iterator: Whether it is an iterator, as a generator is.
+        is_context: Whether it is a context manager.
         classes: Its class and the classes above, nearest first, as `class_text` writes them.
         shown: How it reads.
     """
 
-    number: int
-    kind: str
+    path: str
+    is_generator: bool
+    is_iterator: bool
+    is_context: bool
     classes: list[str]
     shown: str
 
@@ -209,6 +217,7 @@ class ModuleSchema(NamedTuple):
         aliases: Attributes that are other names of a part of the same instrument, and the addresses of the parts.
         submodules: Name under which each submodule was added, and its path.
         channel_lists: Its channel lists.
+        order: Names of submodules and channel lists, in the order in which they were added.
         special: Special methods that the driver's class defines.
         logger_name: Name of its logger.
     """
@@ -226,6 +235,7 @@ class ModuleSchema(NamedTuple):
     aliases: list[tuple[str, str]]
     submodules: list[tuple[str, str]]
     channel_lists: list[ChannelListSchema]
+    order: list[str]
     special: list[str]
     logger_name: str
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from qcodes.instrument import ChannelTuple, InstrumentBase
 from qcodes.logger.instrument_logger import InstrumentLoggerAdapter
-from qcodes.parameters import Function, ParameterBase
+from qcodes.parameters import ParameterBase
 
-from instrumentserver.schema import ClassSchema, LoggerSchema, MethodSchema, ObjectSchema
+from instrumentserver.schema import SPECIAL_METHODS, ClassSchema, LoggerSchema, MethodSchema, ObjectSchema
 from instrumentserver.wire.classes import class_text
 from instrumentserver.wire.messages import Op
 from instrumentserver.wire.shipping import unship_code
 from instrumentserver.wire.values import shown
 
 from .caller import Caller
-from .describe import describe_method
+from .describe import describe_method, is_method
 from .hosted import Target
 from .nested import delete_nested, get_nested, set_nested
 
@@ -32,7 +31,6 @@ _PASSIVE: Final = frozenset(
 """What QCoDeS keeps about a parameter beside its value: reading it never waits for a call."""
 _SIMPLE: Final = frozenset((type(None), bool, int, float, str))
 """Types that travel for certain."""
-_OF_QCODES: Final = (ParameterBase, InstrumentBase, ChannelTuple, Function)
 _LONGEST: Final = 500
 _TAKES_CODE: Final = frozenset(("get_parser", "set_parser"))
 
@@ -90,14 +88,15 @@ class AttributeOperations:
                 return plain(value)
         if isinstance(value, InstrumentLoggerAdapter):
             return LoggerSchema(value.logger.name)
-        if callable(value) and not isinstance(value, type) and not hasattr(value, "__dict__"):
+        if is_method(value):
             return describe_method(name.rpartition(".")[2], value, self._is_portable)
-        if callable(value) and hasattr(value, "__name__") and not isinstance(value, (type, *_OF_QCODES)):
-            return describe_method(name.rpartition(".")[2], value, self._is_portable)
+        mro = type(value).__mro__
         stand_in = ObjectSchema(
-            classes=[class_text(cls) for cls in type(value).__mro__ if cls is not object],
+            classes=[class_text(cls) for cls in mro if cls is not object],
             shown=shown(value, _LONGEST),
             is_true=_is_true(value),
+            doc=getattr(value, "__doc__", None),
+            special=[name for name in sorted(SPECIAL_METHODS) if any(name in vars(cls) for cls in mro)],
         )
         return ClassSchema(class_text(value), stand_in) if isinstance(value, type) else stand_in
 

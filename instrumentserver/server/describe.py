@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -24,7 +25,7 @@ from instrumentserver.wire.classes import class_text
 
 from .hosted import Hosted, channel_part
 
-__all__ = ["describe_instrument", "describe_method"]
+__all__ = ["describe_instrument", "describe_method", "is_method", "special_methods"]
 
 IsPortable = Callable[[Any], bool]
 AddressOf = Callable[[object], str | None]
@@ -130,9 +131,9 @@ def _describe_module(
         methods=[
             describe_method(name, member, is_portable)
             for name, member in members
-            if _is_method(member) and name not in known
+            if is_method(member) and name not in known
         ],
-        attributes=[name for name, member in members if not _is_method(member)],
+        attributes=[name for name, member in members if not is_method(member)],
         aliases=[
             (name, address)
             for name, member in members
@@ -149,7 +150,8 @@ def _describe_module(
             _describe_channels(name, found, [paths[id(channel)][1] for channel in found], is_portable)
             for name, found in lists
         ],
-        special=_special_methods(type(module)),
+        order=list(module.submodules),
+        special=special_methods(type(module)),
         logger_name=module.log.logger.name,
     )
 
@@ -168,10 +170,8 @@ def _describe_channels(
         snapshotable=bool(found._snapshotable),
         is_locked=bool(getattr(found, "_locked", True)),
         parameter_classes=_class_texts(found._paramclass),
-        methods=[
-            describe_method(part, member, is_portable) for part, member in members if _is_method(member)
-        ],
-        attributes=[part for part, member in members if not _is_method(member)],
+        methods=[describe_method(part, member, is_portable) for part, member in members if is_method(member)],
+        attributes=[part for part, member in members if not is_method(member)],
     )
 
 
@@ -196,13 +196,11 @@ def _describe_parameter(
         register_name=parameter._register_name,
         snapshot_value=parameter.snapshot_value,
         snapshot_exclude=parameter.snapshot_exclude,
-        attributes=[part for part, member in members if not _is_method(member)],
-        methods=[
-            describe_method(part, member, is_portable) for part, member in members if _is_method(member)
-        ],
+        attributes=[part for part, member in members if not is_method(member)],
+        methods=[describe_method(part, member, is_portable) for part, member in members if is_method(member)],
         extras={extra: value for extra, value in extras.items() if is_portable(value)},
         names_instrument=type(parameter).underlying_instrument is not ParameterBase.underlying_instrument,
-        special=_special_methods(type(parameter)),
+        special=special_methods(type(parameter)),
         lent_by=lent_by,
     )
 
@@ -213,12 +211,12 @@ def _describe_function(function: Function) -> FunctionSchema:
 
 def describe_method(name: str, method: Callable[..., Any], is_portable: IsPortable) -> MethodSchema:
     """Return the schema of a method, bound to its object or not."""
-    doc = inspect.getdoc(method)
+    doc = getattr(method, "__doc__", None) or inspect.getdoc(method)
     is_driver = not _is_of_qcodes(getattr(method, "__module__", None) or "")
     return MethodSchema(name, doc, _describe_signature(method, is_portable), is_driver)
 
 
-def _special_methods(cls: type) -> list[str]:
+def special_methods(cls: type) -> list[str]:
     """Return the special methods that a driver defines itself, sorted."""
     names = SPECIAL_METHODS | {"__repr__", "__str__"}
     found = {
@@ -266,9 +264,11 @@ def _annotation_text(annotation: Any) -> str | list[str] | None:
     return annotation if isinstance(annotation, str) else [inspect.formatannotation(annotation)]
 
 
-def _is_method(member: object) -> bool:
-    of_qcodes = isinstance(member, _PARTS)
-    return callable(member) and not of_qcodes and not isinstance(member, type)
+def is_method(member: object) -> bool:
+    """Return whether a member is a method or a function, rather than an object that can be called as well."""
+    if inspect.isroutine(member) or isinstance(member, functools.partial):
+        return True
+    return callable(member) and hasattr(member, "__name__") and not isinstance(member, (type, *_PARTS))
 
 
 def _class_texts(cls: type) -> list[str]:
@@ -283,7 +283,7 @@ def _public_members(thing: object, of_qcodes: frozenset[str]) -> Iterator[tuple[
     cls = type(thing)
     in_instance = {name: value for name, value in vars(thing).items() if not name.startswith("_")}
     for name, value in in_instance.items():
-        if name not in of_qcodes or (_is_method(value) and name not in ("get", "set") and hasattr(cls, name)):
+        if name not in of_qcodes or (is_method(value) and name not in ("get", "set") and hasattr(cls, name)):
             yield name, value
     for name in dir(cls):
         if name.startswith("_") or name in in_instance:

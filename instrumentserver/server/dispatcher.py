@@ -10,12 +10,12 @@ from qcodes.validators import Arrays
 from instrumentserver.errors import NotPortable, UsageError
 from instrumentserver.schema import InstrumentSchema
 from instrumentserver.wire.classes import find_class_text
-from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import dump_failure
 from instrumentserver.wire.messages import Op
 
 from .attributes import AttributeOperations
 from .caller import Caller
+from .cycles import Wait
 from .describe import describe_instrument
 from .held import HeldObjects
 from .hosted import Hosted
@@ -34,6 +34,12 @@ class ServerControl(Protocol):
 
     def status(self) -> dict[str, Any]:
         """Return what the server is and does."""
+
+    def waits(self) -> list[Wait]:
+        """Return the calls that wait for an instrument of this server and keep others waiting."""
+
+    def is_used(self, asked: list[str]) -> bool:
+        """Return whether anybody but the servers of these addresses uses it."""
 
     def extend_linger(self, linger: float | None) -> None:
         """Live at least ``linger`` seconds without clients."""
@@ -57,7 +63,7 @@ class Dispatcher:
     Args:
         instruments: The server's instruments.
         control: The server itself.
-        new_codec: Makes a codec that knows handles.
+        is_portable: Tells whether a value can travel.
         held: What stays here for the clients.
         address_of: Returns the address of a part of an instrument, None for anything else.
     """
@@ -66,14 +72,14 @@ class Dispatcher:
         self,
         instruments: Instruments,
         control: ServerControl,
-        new_codec: Callable[[], Codec],
+        is_portable: Callable[[Any], bool],
         held: HeldObjects,
         address_of: Callable[[object], str | None],
     ) -> None:
         self._instruments = instruments
         self._target = instruments.target
         self._control = control
-        self._new_codec = new_codec
+        self._is_portable = is_portable
         self._held = held
         self._address_of = address_of
         self._table: dict[str, Callable[..., list[Any]]] = {
@@ -96,6 +102,8 @@ class Dispatcher:
             Op.INSTRUMENTS: self._list_instruments,
             Op.RECIPES: lambda caller, path: [0, instruments.recipes()],
             Op.STATUS: lambda caller, path: [0, control.status()],
+            Op.WAITS: lambda caller, path: [0, [list(wait) for wait in control.waits()]],
+            Op.IS_USED: lambda caller, path, asked: [0, control.is_used(asked)],
             Op.LINGER: self._linger,
             Op.SHARE: self._share,
             Op.LOG_LEVELS: self._log_levels,
@@ -180,7 +188,7 @@ class Dispatcher:
     def _cache_state(self, caller: Caller, path: str) -> list[Any]:
         target = self._target(path)
         cache = target.thing.cache
-        state = [cache.raw_value, cache.timestamp, cache.max_val_age, cache.valid]
+        state = [cache.timestamp, cache.max_val_age, cache.valid]
         return [target.hosted.version.number, state]
 
     def _cache_set(self, caller: Caller, path: str, value: Any) -> list[Any]:
@@ -220,7 +228,9 @@ class Dispatcher:
                 elif operation == Op.CALL:
                     name, args, kwargs = arguments
                     method = get_nested(target.thing, name) if name else target.thing
-                    values.append(method(*args, **kwargs))
+                    method(*args, **kwargs)
+                    # As in QCoDeS: a call of all channels returns nothing.
+                    values.append(None)
                 elif operation == Op.GET_ATTRIBUTE:
                     values.append(get_nested(target.thing, *arguments))
                 else:
@@ -343,10 +353,3 @@ class Dispatcher:
     def _stop_if_unused(self, caller: Caller, path: str) -> list[Any]:
         is_unused = self._control.is_unused()
         return self._stop(caller, path) if is_unused else [0, None]
-
-    def _is_portable(self, value: Any) -> bool:
-        try:
-            self._new_codec().encode(value)
-        except NotPortable:
-            return False
-        return True

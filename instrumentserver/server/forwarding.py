@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 import threading
 import warnings
 from collections.abc import Mapping
@@ -104,7 +105,11 @@ class CallLog(logging.Handler):
             return
         if record.name.partition(".")[0] == _OWN:
             return
-        text = "".join((record.getMessage(),))
+        try:
+            text = "".join((record.getMessage(),))
+        except Exception:  # noqa: BLE001  (a driver's mistake in logging is no reason for a call to fail)
+            self.handleError(record)
+            return
         extra = {
             key: value if type(value) in _SIMPLE else "".join((str(value),))
             for key, value in vars(record).items()
@@ -134,6 +139,13 @@ class CallLog(logging.Handler):
         kept.add("log", content, len(text) + 100)
 
 
+@functools.lru_cache(256)
+def _module_of(filename: str) -> str | None:
+    """Return the name of the module that a file is, by which filters know it."""
+    modules = list(sys.modules.items())
+    return next((name for name, module in modules if getattr(module, "__file__", None) == filename), None)
+
+
 def forward_warnings() -> None:
     """Have warnings of a call go to its caller, whose filters decide; each place's go into the log file once."""
     logged: set[tuple[str, str, int]] = set()
@@ -149,7 +161,8 @@ def forward_warnings() -> None:
         kept = collected()
         if kept is not None:
             classes = [class_text(cls) for cls in category.__mro__ if issubclass(cls, Warning)]
-            kept.add("warning", [str(message), classes, filename, lineno], len(str(message)) + 100)
+            content = [str(message), classes, filename, lineno, _module_of(filename)]
+            kept.add("warning", content, len(str(message)) + 100)
         place = (str(message), filename, lineno)
         if kept is None or place not in logged:
             logged.add(place)

@@ -26,13 +26,21 @@ class RemoteHandles:
     Args:
         address_of: Returns the address of a proxy, None for any other object.
         find: Returns the proxy for an address.
+        waits: Returns the calls that wait for instruments there; see `instrumentserver.server.cycles.Wait`.
+        is_used: Tells whether one of the servers at some addresses is used, not counting others.
     """
 
     def __init__(
-        self, address_of: Callable[[object], Address | None], find: Callable[[Address], object]
+        self,
+        address_of: Callable[[object], Address | None],
+        find: Callable[[Address], object],
+        waits: Callable[[], list[list[Any]]],
+        is_used: Callable[[list[str], list[str]], bool],
     ) -> None:
         self.address_of = address_of
         self.find = find
+        self.waits = waits
+        self.is_used = is_used
 
 
 class ServerHandles:

@@ -41,6 +41,12 @@ class Instruments:
     Args:
         server_name: The server's name, for messages.
         new_codec: Makes a codec that knows handles.
+
+    Attributes:
+        shared: The shared keyword arguments.
+        server_id: Tells this server from every other one.
+        held_target: Returns what is held under a path that begins with ``@``.
+        before_close: Called with each instrument before it is closed, while its lock is held.
     """
 
     def __init__(self, server_name: str, new_codec: Callable[[], Codec]) -> None:
@@ -53,6 +59,8 @@ class Instruments:
         self._targets: dict[str, Target] = {}
         self._making: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
+        self.held_target: Callable[[str], Target] = self._nothing_held
+        self.before_close: Callable[[Hosted], None] = lambda hosted: None
 
     def __iter__(self) -> Iterator[Hosted]:
         return iter(list(self._hosted.values()))
@@ -91,8 +99,14 @@ class Instruments:
         target = self._targets.get(path)
         if target is not None and target.version == target.hosted.version.number:
             return target
+        if path[:1] == "@":
+            return self.held_target(path)
         target = self._targets[path] = self.find(path.partition(".")[0]).target(path)
         return target
+
+    @staticmethod
+    def _nothing_held(path: str) -> Target:
+        raise UnknownName(f"nothing is held under {path}")
 
     def path_of(self, thing: Any) -> str | None:
         """Return the path of an instrument, module, channel list, parameter or function of this server."""
@@ -191,6 +205,7 @@ class Instruments:
             Exception: Whatever the constructor raised; the instrument is gone then.
         """
         hosted = self.find(name)
+        self.before_close(hosted)
         _close(hosted.instrument)
         hosted.is_closed = True
         try:
@@ -213,6 +228,7 @@ class Instruments:
         lock = hosted.lock
         try:
             if not hosted.is_closed:
+                self.before_close(hosted)
                 hosted.is_closed = True
                 try:
                     _close(hosted.instrument)
@@ -230,6 +246,7 @@ class Instruments:
             if not is_idle:
                 logger.warning("%s is closed although a call on it has not ended", hosted.name)
             try:
+                self.before_close(hosted)
                 hosted.is_closed = True
                 _close(hosted.instrument)
                 self._forget(hosted.name, "was closed when its server stopped")

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
+from collections import deque
 from collections.abc import Collection
+from threading import get_ident
 from typing import Final, Protocol
 
 __all__ = ["InstrumentLock", "Locked", "acquire_lock", "share_lock"]
@@ -18,15 +21,87 @@ _numbers: Final = itertools.count(1)
 
 
 class InstrumentLock:
-    """A re-entrant lock with a key by which a chain of calls names it."""
+    """A re-entrant lock that those who wait get in the order of their coming.
 
-    __slots__ = ("acquire", "key", "release")
+    Attributes:
+        key: By which a chain of calls names it.
+        places: Of those who wait, the next one first.
+    """
+
+    __slots__ = ("_depth", "_lock", "_owner", "key", "places")
 
     def __init__(self, server_id: str) -> None:
-        lock = threading.RLock()
-        self.acquire = lock.acquire
-        self.release = lock.release
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+        self._depth = 0
         self.key = f"{server_id}:{next(_numbers)}"
+        self.places: deque[threading.Event] = deque()
+
+    def acquire(self, timeout: float = -1) -> bool:
+        """Acquire the lock; return whether it worked within ``timeout`` seconds, -1 for ever."""
+        if self.acquire_now():
+            return True
+        place = self.take_place()
+        if self.wait(place, timeout):
+            return True
+        self.leave(place)
+        return False
+
+    def acquire_now(self) -> bool:
+        """Acquire the lock if nobody has it or waits for it, or this thread has it; return whether it worked."""
+        me = get_ident()
+        if self._owner == me:
+            self._depth += 1
+            return True
+        if self.places or not self._lock.acquire(False):
+            return False
+        self._owner = me
+        return True
+
+    def take_place(self) -> threading.Event:
+        """Return a place behind all who wait."""
+        place = threading.Event()
+        self.places.append(place)
+        # The lock may have been released before anybody saw the place.
+        self._call_next()
+        return place
+
+    def wait(self, place: threading.Event, timeout: float = -1) -> bool:
+        """Acquire the lock when it is this place's turn; return whether it was within ``timeout`` seconds.
+
+        A place is kept when the time has run out; `leave` gives it up.
+        """
+        give_up = time.monotonic() + timeout
+        while True:
+            left = None if timeout < 0 else max(0.0, give_up - time.monotonic())
+            if not place.wait(left):
+                return False
+            place.clear()
+            if self.places[0] is place and self._lock.acquire(False):
+                self.places.popleft()
+                self._owner = get_ident()
+                return True
+
+    def leave(self, place: threading.Event) -> None:
+        """Give up a place."""
+        self.places.remove(place)
+        self._call_next()
+
+    def release(self) -> None:
+        """Release the lock, as often as it was acquired; whoever waits longest gets it."""
+        if self._depth:
+            self._depth -= 1
+            return
+        self._owner = None
+        self._lock.release()
+        if self.places:
+            self._call_next()
+
+    def _call_next(self) -> None:
+        try:
+            self.places[0].set()
+        except IndexError:
+            pass
 
 
 class Locked(Protocol):
@@ -39,7 +114,7 @@ def acquire_lock(owner: Locked, timeout: float = -1) -> bool:
     """Acquire the owner's present lock; return whether it worked within ``timeout`` seconds, -1 for ever."""
     while True:
         lock = owner.lock
-        if not lock.acquire(timeout=timeout):
+        if not lock.acquire(timeout):
             return False
         if lock is owner.lock:
             return True

@@ -9,7 +9,7 @@ import io
 import threading
 from typing import Any, Final, TextIO
 
-__all__ = ["CallOutput", "Collected", "collect_printed", "collected", "take_printed"]
+__all__ = ["CallOutput", "Collected", "collect_printed", "collected"]
 
 _MOST_CHARACTERS: Final = 1 << 18
 """What one call may tell its caller beside its result."""
@@ -27,6 +27,9 @@ class Collected(list[list[Any]]):
         self._characters = 0
         self._lost = 0
 
+    def __bool__(self) -> bool:
+        return len(self) > 0 or self._lost > 0
+
     def add(self, kind: bool | str, content: Any, size: int) -> None:
         """Keep something of about ``size`` characters, unless there is too much already."""
         self._characters += size
@@ -35,13 +38,20 @@ class Collected(list[list[Any]]):
         else:
             self.append([kind, content])
 
-    def take(self) -> list[list[Any]]:
-        """Return everything and be empty; what was lost is told."""
-        taken = list(self)
-        if self._lost:
-            taken.append([True, f"... and {self._lost} more lines, which are in the server's log\n"])
+    def content(self) -> list[list[Any]]:
+        """Return everything; what was lost is told at the end."""
+        notice = [[True, f"... and {self._lost} more lines, which are in the server's log\n"]]
+        return [*self, *(notice if self._lost else [])]
+
+    def forget(self) -> None:
+        """Be empty."""
         self.clear()
         self._characters = self._lost = 0
+
+    def take(self) -> list[list[Any]] | None:
+        """Return everything, None for nothing, and be empty."""
+        taken = self.content() or None
+        self.forget()
         return taken
 
 
@@ -94,8 +104,3 @@ def collect_printed() -> Collected:
 def collected() -> Collected | None:
     """Return what this thread keeps, None for a thread that works for nobody."""
     return _thread.collected
-
-
-def take_printed(parts: Collected) -> list[list[Any]] | None:
-    """Empty the list of `collect_printed` and return what was in it, None for nothing."""
-    return parts.take() if parts else None

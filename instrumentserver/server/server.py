@@ -9,6 +9,7 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -16,10 +17,12 @@ from typing import Any, Final
 import qcodes
 
 from instrumentserver.directory import Claim, Directory, Record
-from instrumentserver.schema import validator_extension
+from instrumentserver.errors import NotPortable
+from instrumentserver.schema import validator_extension, vector_extension
 from instrumentserver.transport.sockets import listen_socket
 from instrumentserver.wire.codec import Codec
 
+from .cycles import Wait
 from .dispatcher import Dispatcher
 from .forwarding import LogLevels
 from .handles import RemoteHandles, ServerHandles
@@ -35,6 +38,10 @@ _FIRST_CLIENT_SECONDS: Final = 30.0
 """How long a new server waits for its first client, whatever its linger."""
 _MOST_HANDSHAKES: Final = 64
 _END_SECONDS: Final = 20.0
+_ASK_AGAIN_SECONDS: Final = 5.0
+"""How often a server that only servers use asks whether these are used."""
+_SETTLE_SECONDS: Final = 2.0
+"""How long a connection waits for the request that its client sent before on another one."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class InstrumentServer:
         self._greeting: dict[Worker, None] = {}
         self._token = directory.token()
         self._had_client = False
+        self._unused_since = time.monotonic()
         self._guard = threading.Lock()
         self._is_stopping = threading.Event()
         self._closing = threading.Lock()
@@ -82,10 +90,14 @@ class InstrumentServer:
         self._wake_in.setblocking(False)
         self._listener, self.address = listen_socket(options.listen, directory.socket_path(options.name))
         self.instruments = Instruments(options.name, self._new_codec)
-        self._held = HeldObjects(self.instruments.target)
+        self._held = HeldObjects(self.instruments.target, self._is_portable)
+        self.instruments.held_target = self._held.target
+        self.instruments.before_close = self._held.drop_instrument
         self._log_levels = LogLevels()
         handles = ServerHandles(self.address, self.instruments, remote)
-        self._dispatcher = Dispatcher(self.instruments, self, self._new_codec, self._held, handles.address_of)
+        self._dispatcher = Dispatcher(
+            self.instruments, self, self._is_portable, self._held, handles.address_of
+        )
         self._where = f"server {options.name!r} (pid {os.getpid()})"
 
     def publish(self, log: str) -> None:
@@ -159,6 +171,15 @@ class InstrumentServer:
             "qcodes": qcodes.__version__,
         }
 
+    def waits(self) -> list[Wait]:
+        """Return the calls that wait for an instrument of this server and keep others waiting."""
+        with self._guard:
+            callers = [worker.caller for worker in self._workers if worker.caller is not None]
+        return [wait for wait in (caller.waits() for caller in callers) if wait is not None]
+
+    def _all_waits(self) -> list[Wait]:
+        return [*self.waits(), *(Wait(*wait) for wait in self._remote.waits())]
+
     def extend_linger(self, linger: float | None) -> None:
         """Live at least ``linger`` seconds without clients; a shorter time than before changes nothing."""
         with self._guard:
@@ -193,6 +214,9 @@ class InstrumentServer:
                 timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
                 ready = {key.fileobj for key, _ in selector.select(timeout)}
                 if not ready and deadline is not None and time.monotonic() >= deadline:
+                    if self._is_used_by_servers():
+                        deadline = time.monotonic() + _ASK_AGAIN_SECONDS
+                        continue
                     logger.info("nobody uses server %s any more", self._options.name)
                     return
                 if self._wake_out in ready:
@@ -202,13 +226,35 @@ class InstrumentServer:
                 deadline = self._deadline(deadline)
 
     def _deadline(self, before: float | None) -> float | None:
-        """Return when to end if no client comes, None for never."""
+        """Return when to end if no client comes that is no server itself, None for never."""
         with self._guard:
-            if self._workers or self._greeting or self._linger is None:
+            if self._greeting or self._linger is None or self._has_users():
                 return None
             if before is not None:
                 return before
             return time.monotonic() + (self._linger if self._had_client else _FIRST_CLIENT_SECONDS)
+
+    def is_used(self, asked: list[str]) -> bool:
+        """Return whether anybody but servers uses this server, or did until lately, or uses servers that use it.
+
+        Args:
+            asked: Addresses of servers that have been asked already.
+        """
+        with self._guard:
+            if self._linger is None or self._has_users() or self._greeting:
+                return True
+            if time.monotonic() < self._unused_since + self._linger:
+                return True
+        return self._is_used_by_servers(asked)
+
+    def _is_used_by_servers(self, asked: Sequence[str] = ()) -> bool:
+        """Return whether a server that is a client of this one is used itself: two that use each other must end."""
+        with self._guard:
+            servers = {worker.caller.server for worker in self._workers if worker.caller is not None}
+        return self._remote.is_used(sorted(servers - {"", *asked}), [*asked, self.address])
+
+    def _has_users(self) -> bool:
+        return any(worker.caller is None or not worker.caller.server for worker in self._workers)
 
     def _begin_connection(self) -> None:
         try:
@@ -236,6 +282,7 @@ class InstrumentServer:
             },
             self._where,
             self._log_levels,
+            self._all_waits,
             self._introduced,
             self._ended,
         )
@@ -249,13 +296,32 @@ class InstrumentServer:
             self._workers.add(worker)
             self._had_client = True
         caller = worker.caller
-        if caller is not None and "log_levels" in caller.introduction:
+        if caller is None:
+            return
+        if "log_levels" in caller.introduction:
             self._log_levels.set(caller.session, caller.introduction.pop("log_levels"))
+        after = caller.introduction.pop("after", None)
+        if after is not None:
+            self._let_pass(after, caller.session)
+
+    def _let_pass(self, number: int, session: str) -> None:
+        """Wait until a connection that its client gave up in the middle of a call has begun with that call."""
+        with self._guard:
+            found = [
+                worker for worker in self._workers if worker.number == number and worker.caller is not None
+            ]
+        give_up = time.monotonic() + _SETTLE_SECONDS
+        for worker in found:
+            if worker.caller is not None and worker.caller.session == session:
+                while not worker.is_settled() and time.monotonic() < give_up:
+                    time.sleep(0.0005)
 
     def _ended(self, worker: Worker) -> None:
         with self._guard:
             self._greeting.pop(worker, None)
             self._workers.discard(worker)
+            if not self._has_users():
+                self._unused_since = time.monotonic()
             caller = worker.caller
             is_last = caller is not None and all(
                 other.caller is None or other.caller.session != caller.session for other in self._workers
@@ -270,8 +336,15 @@ class InstrumentServer:
 
     # Codecs
 
+    def _is_portable(self, value: Any) -> bool:
+        try:
+            self._new_codec().encode(value)
+        except NotPortable:
+            return False
+        return True
+
     def _codec_with(self, handles: ServerHandles) -> Codec:
-        return Codec([handles.extension(), validator_extension()])
+        return Codec([handles.extension(), validator_extension(), vector_extension()])
 
     def _new_codec(self) -> Codec:
         return self._codec_with(ServerHandles(self.address, self.instruments, self._remote))

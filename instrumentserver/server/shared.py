@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from qcodes.instrument import InstrumentBase
 
-from instrumentserver.errors import UnknownName, UsageError
+from instrumentserver.errors import NotPortable, UnknownName, UsageError
 from instrumentserver.wire.codec import Codec
 
 from .hosted import Hosted
@@ -71,7 +71,9 @@ class SharedArguments:
             self._values.update(new)
             if new and beside:
                 self._beside.update({hosted.name: hosted.instrument for hosted in beside})
-                self._as_sent.update({name: self._encode(value) for name, value in new.items()})
+                self._as_sent.update(
+                    {name: self._encode(value) for name, value in new.items() if not _is_plain(value)}
+                )
             return new
 
     @contextmanager
@@ -125,6 +127,15 @@ class SharedArguments:
     def _encode(self, value: Any) -> tuple[bytes, list[bytes]]:
         message, buffers = self._new_codec().encode(value)
         return message, [bytes(buffer) for buffer in buffers]
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value holds no instrument."""
+    try:
+        Codec().encode(value)
+    except NotPortable:
+        return False
+    return True
 
 
 def _is_empty(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 import threading
@@ -18,14 +19,17 @@ from instrumentserver.wire.framing import Limits
 from instrumentserver.wire.messages import CHAINED
 
 from .caller import Caller
+from .cycles import Wait
 from .dispatcher import Dispatcher
 from .forwarding import LogLevels
 from .handles import ServerHandles
-from .output import Collected, collect_printed, take_printed
+from .output import Collected, collect_printed
 
 __all__ = ["Worker"]
 
 logger = logging.getLogger(__name__)
+
+_numbers: Final = itertools.count(1)
 
 _INTRODUCTION_LIMITS: Final = Limits(message=1 << 16, buffers=0, total=0)
 
@@ -42,7 +46,8 @@ class Worker(threading.Thread):
         welcome: What a client is told at the beginning.
         where: The server, for the headings of tracebacks.
         log_levels: What the clients want to hear of.
-        on_introduced: Called with the worker once the client has proven himself.
+        all_waits: Returns the calls that wait for an instrument, on all servers.
+        on_introduced: Called with the worker once the client has proven himself; may block.
         on_ended: Called with the worker when the connection has ended.
     """
 
@@ -56,6 +61,7 @@ class Worker(threading.Thread):
         welcome: dict[str, Any],
         where: str,
         log_levels: LogLevels,
+        all_waits: Callable[[], list[Wait]],
         on_introduced: Callable[[Worker], None],
         on_ended: Callable[[Worker], None],
     ) -> None:
@@ -68,9 +74,11 @@ class Worker(threading.Thread):
         self._welcome = welcome
         self._where = where
         self._log_levels = log_levels
+        self._all_waits = all_waits
         self._on_introduced = on_introduced
         self._on_ended = on_ended
         self.caller: Caller | None = None
+        self.number = next(_numbers)
 
     def run(self) -> None:
         """Greet the client and serve him."""
@@ -97,6 +105,10 @@ class Worker(threading.Thread):
             connection.close()
             self._on_ended(self)
 
+    def is_settled(self) -> bool:
+        """Return whether its latest request has its place in the line of an instrument, or is done; for any thread."""
+        return not self.is_alive() or (self.caller is not None and self.caller.is_in_line)
+
     def close(self) -> None:
         """Cut the connection; the call that is under way ends first."""
         try:
@@ -112,10 +124,12 @@ class Worker(threading.Thread):
             raise ProtocolError("the first message is no introduction")
         self._sock.settimeout(None)
         connection = Connection(self._sock, self._new_codec(self._handles))
-        self.caller = Caller(self._welcome["address"], introduction, self._handles.met)
+        self.caller = Caller(
+            self._welcome["address"], introduction, self._handles.met, self._all_waits, self._where
+        )
         current_work.set(self.caller)
         self._on_introduced(self)
-        connection.send(self._welcome)
+        connection.send({**self._welcome, "connection": self.number})
         return connection
 
     def _serve(self, connection: Connection) -> None:
@@ -141,9 +155,17 @@ class Worker(threading.Thread):
                     caller.incoming = request[1]
                     request = request[2:]
                 reply = handle(caller, request)
-                send([*reply, take_printed(printed)] if printed else reply)
+                try:
+                    if printed:
+                        send([*reply, printed.content()])
+                        printed.forget()
+                    else:
+                        send(reply)
+                finally:
+                    # Also where nobody waits for the reply any more.
+                    if caller.after_reply is not None:
+                        caller.after_reply()
                 if caller.after_reply is not None:
-                    caller.after_reply()
                     return
             except BaseException as error:
                 if isinstance(error, OSError) and connection.is_cut():
@@ -154,4 +176,4 @@ class Worker(threading.Thread):
         failure = dump_failure(error, self._where)
         # The frames hold the arguments and the instrument; nothing of them may outlive the call.
         error.__traceback__ = None
-        connection.send([0, None, take_printed(printed), failure])
+        connection.send([0, None, printed.take(), failure])

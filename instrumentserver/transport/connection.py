@@ -33,6 +33,9 @@ class Connection:
         sock: A connected stream socket, blocking; the connection owns it from now on.
         codec: Encodes and decodes; for this connection alone.
         limits: What a frame may claim, in both directions.
+
+    Attributes:
+        number: What the peer calls it.
     """
 
     def __init__(self, sock: socket.socket, codec: Codec, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -43,6 +46,7 @@ class Connection:
         self._encode = codec.encode
         self._decode = codec.decode
         self._trim = codec.trim
+        self.number = 0
 
     def send(self, value: Any) -> None:
         """Send one value, blocking until the system has taken all of it.
@@ -57,6 +61,11 @@ class Connection:
             self._send_large(message, buffers)
         else:
             self._sendall(SHORT_HEAD(MAGIC, 0, size) + message)
+
+    def finish_sending(self) -> None:
+        """Tell the peer that nothing more comes; what was sent arrives."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
 
     def receive(self, timeout: float | None = None) -> Any:
         """Return the next value, blocking until it is there.

@@ -38,10 +38,10 @@ _HELLO: Final = struct.Struct("!8sH6x16s")
 _PROOF_SIZE: Final = 32
 
 
-def greet_server(sock: socket.socket, token: bytes) -> None:
-    """Say the client's opening words and check the server's, within `HANDSHAKE_SECONDS`.
+def greet_server(sock: socket.socket, token: bytes, patience: float = HANDSHAKE_SECONDS) -> None:
+    """Say the client's opening words and check the server's, within ``patience`` seconds.
 
-    The socket has a time limit of `HANDSHAKE_SECONDS` afterwards.
+    The socket has a time limit of ``patience`` afterwards.
 
     Raises:
         VersionMismatch: The server speaks another version of the protocol.
@@ -49,7 +49,7 @@ def greet_server(sock: socket.socket, token: bytes) -> None:
         ProtocolError: Something else than one of our servers answers.
         TimeoutError: The time ran out.
     """
-    give_up = time.monotonic() + HANDSHAKE_SECONDS
+    give_up = time.monotonic() + patience
     nonce = secrets.token_bytes(16)
     sock.sendall(_HELLO.pack(_MAGIC, PROTOCOL_VERSION, nonce))
     server_nonce = _check_hello(_receive(sock, _HELLO.size, give_up))
@@ -62,6 +62,7 @@ def greet_server(sock: socket.socket, token: bytes) -> None:
         ) from error
     if not hmac.compare_digest(answer, _proof(token, b"server", nonce, server_nonce)):
         raise ConnectFailed("what answers there does not know the token: it is not one of your servers")
+    sock.settimeout(patience)
 
 
 def greet_client(sock: socket.socket, token: bytes) -> None:

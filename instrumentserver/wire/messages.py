@@ -60,6 +60,8 @@ class Op:
     INSTRUMENTS: Final = "instruments"
     RECIPES: Final = "recipes"
     STATUS: Final = "status"
+    WAITS: Final = "waits"
+    IS_USED: Final = "is_used"
     LINGER: Final = "linger"
     SHARE: Final = "share"
     LOG_LEVELS: Final = "log_levels"

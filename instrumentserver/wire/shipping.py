@@ -13,7 +13,6 @@ import hashlib
 import importlib
 import inspect
 import io
-import operator
 import os
 import pickle
 import sys
@@ -23,7 +22,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import EnumType
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final, NamedTuple, NewType
 
 import cloudpickle
@@ -41,15 +40,8 @@ __all__ = [
     "unship_code",
 ]
 
-_CODE: Final = (
-    BuiltinFunctionType,
-    FunctionType,
-    MethodType,
-    functools.partial,
-    operator.attrgetter,
-    operator.itemgetter,
-    type,
-)
+_CODE_MODULES: Final = ("functools", "numpy", "operator")
+"""Where functions are objects of classes of their own, such as `numpy.sin`."""
 _pickling: Final = threading.Lock()
 _by_value: Final[dict[str, type]] = {}
 _imported_when: Final[dict[str, int]] = {}
@@ -131,7 +123,7 @@ def ship_code(value: Any) -> Any:
     Raises:
         NotPortable: Something that one of them uses cannot be pickled.
     """
-    return _in_containers(value, lambda part: _dump_code(part) if isinstance(part, _CODE) else part)
+    return _in_containers(value, lambda part: _dump_code(part) if _is_code(part) else part)
 
 
 def unship_code(value: Any) -> Any:
@@ -149,6 +141,12 @@ def _in_containers(value: Any, change: Callable[[Any], Any]) -> Any:
         items = {key: _in_containers(part, change) for key, part in value.items()}
         return items if any(items[key] is not value[key] for key in value) else value
     return change(value)
+
+
+def _is_code(value: object) -> bool:
+    if inspect.isroutine(value) or isinstance(value, type):
+        return True
+    return callable(value) and type(value).__module__.partition(".")[0] in _CODE_MODULES
 
 
 def _dump_code(value: Any) -> ShippedCode:
@@ -210,7 +208,9 @@ def _goes_by_value(thing: Any) -> bool:
 
 def _reduce_remembering(function: Any) -> Any:
     """Reduce a function behind `functools.lru_cache`, which goes by name unless its module goes by value."""
-    if _goes_by_value(function):
+    module: Any = sys.modules.get(function.__module__)
+    is_found = getattr(module, function.__qualname__, None) is function
+    if _goes_by_value(function) or not is_found:
         return _remember, (function.__wrapped__, function.cache_parameters())
     return function.__reduce__()
 

@@ -8,7 +8,7 @@ import inspect
 import operator
 import threading
 from collections import OrderedDict, deque, namedtuple
-from collections.abc import Callable, ItemsView, KeysView, ValuesView
+from collections.abc import Callable, ItemsView, KeysView, Set, ValuesView
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
@@ -37,6 +37,9 @@ __all__ = ["as_list", "dump", "load", "shown"]
 _MOST_MEMBERS: Final = 256
 """Enums with more members than this send only the one member, to classes that the peer has."""
 _MOST_STAND_INS: Final = 256
+"""Classes made for the values of a peer's classes; when there are more, the oldest is made anew."""
+
+
 _CONTAINERS: Final[tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...]] = (
     ((dict, MappingProxyType), dict),
     ((list, deque, KeysView, ValuesView, ItemsView), list),
@@ -48,8 +51,9 @@ _PLAIN_BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
     (str, lambda value: "".join((value,))),
     (float, float),
     (int, int),
+    (datetime, lambda value: datetime.combine(value.date(), value.timetz())),
+    (Set, set),
 )
-"""Classes made for the values of a peer's classes; when there are more, the oldest is made anew."""
 
 
 def dump(value: Any) -> list[Any]:

@@ -73,3 +73,31 @@ def test_stability_diagram_leaves_picture_and_dataset_and_no_server(run: Run, tm
         assert np.isfinite(values[name]).all()
         assert np.ptp(values[name]) > 0
     assert list_servers() == []
+
+
+def test_station_is_started_from_one_file_and_found_again(run: Run) -> None:
+    printed = run("03_station.py").splitlines()
+    assert printed[:2] == ["servers: meter sample source", "channel 1: 0.200 V"]
+    assert printed[2].startswith("refused: 1.5 is invalid: must be between -1 and 1")
+    assert printed[-1] == "found: Plunger at 200 mV"
+    took = next(
+        re.search(r"snapshot of 3 servers took ([\d.]+) ms", line) for line in printed if "took" in line
+    )
+    assert took is not None
+    assert float(took[1]) < 1000
+    assert list_servers() == []
+
+
+def test_two_slow_meters_are_measured_at_the_same_time(run: Run, tmp_path: Path) -> None:
+    printed = run("04_measuring.py")
+    took = dict(re.findall(r"^(in turn|at the same time): (\d+) ms a point$", printed, re.MULTILINE))
+    assert int(took["in turn"]) >= 100
+    assert 50 <= int(took["at the same time"]) < 75
+    assert "charge_signal: Charge sensor current, A, over dac_ch1_v" in printed.splitlines()
+    with closing(open_database(tmp_path / "measuring.db")) as connection:
+        runs = [load_by_run_spec(captured_run_id=number, conn=connection) for number in (1, 2)]
+        for stored in (dataset.get_parameter_data("charge_signal") for dataset in runs):
+            assert stored["charge_signal"]["charge_signal"].shape == (20,)
+        snapshot = runs[1].snapshot
+    assert list(snapshot["station"]["instruments"]) == ["dac", "dot", "charge", "current"]
+    assert list_servers() == []

@@ -745,6 +745,9 @@ def test_forked_child_does_not_close_the_instruments_of_its_parent(scripts: Scri
         "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n",
         """
         class Noted(Instrument):
+            def get_idn(self):
+                return {}
+
             def close(self):
                 with open(self.name, 'a') as closed:
                     closed.write('closed\\n')

@@ -56,6 +56,7 @@ MODULE = ModuleSchema(
     channel_lists=[
         ChannelListSchema("outs", "outs", [], [], ["dac.ch1.out0"], True, False, [], [METHOD], ["size"])
     ],
+    order=["outs"],
     special=[],
     logger_name="qcodes.instrument.instrument_base",
 )

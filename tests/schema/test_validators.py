@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from drivers import Plain
+from drivers import Plain, Validating
 from qcodes import validators as qc
 from qcodes.parameters import ManualParameter, ParameterBase
 
-from instrumentserver.errors import ProtocolError
-from instrumentserver.schema import VALIDATOR_CODE, validator_extension
+from instrumentserver import Server
+from instrumentserver.errors import NotPortable, ProtocolError, UsageError
+from instrumentserver.schema import VALIDATOR_CODE, bind_sizes, validator_extension
 from instrumentserver.schema.validators import ServerValidator
 from instrumentserver.wire.codec import Codec, Extension
 
@@ -122,8 +124,27 @@ def test_a_shape_that_a_parameter_gives_follows_it(size: Any) -> None:
         POINTS.set(3)
 
 
-def test_a_shape_that_a_function_gives_is_what_it_is_now() -> None:
-    assert journey(qc.Arrays(shape=(lambda: 7,))).shape == (7,)
+def test_a_length_that_a_function_gives_is_asked_for_when_it_is_wanted() -> None:
+    def seven() -> int:
+        asked.append(7)
+        return 7
+
+    asked: list[int] = []
+    arrived = journey(qc.Arrays(shape=(3, seven)))
+    assert asked == []
+    assert arrived.shape_unevaluated == journey(qc.Arrays(shape=(3, seven))).shape_unevaluated
+    assert arrived.shape_unevaluated != journey(qc.Arrays(shape=(3, lambda: 7))).shape_unevaluated
+    with pytest.raises(UsageError, match="read vals of the parameter again"):
+        _ = arrived.shape
+    places: list[str] = []
+
+    def ask(place: str) -> int:
+        places.append(place)
+        return seven()
+
+    bind_sizes(arrived, ask, "vals")
+    assert arrived.shape == (3, 7)
+    assert places == ["vals.shape[1]"]
 
 
 UNPORTABLE = [
@@ -179,3 +200,101 @@ def test_what_is_no_validator_is_a_protocol_error(plain: Any) -> None:
 
     with pytest.raises(ProtocolError):
         Codec([validator_extension()]).decode(message)
+
+
+# From a client to a server, and back
+
+
+class Even(qc.Validator[int]):
+    """A validator of a user's own."""
+
+    is_numeric = True
+
+    def validate(self, value: int, context: str = "") -> None:
+        """Refuse odd numbers."""
+        if value % 2:
+            raise ValueError(f"{value} is odd; {context}")
+
+    def __repr__(self) -> str:
+        return "<Even>"
+
+
+SET: dict[str, Callable[[Any, Any], Any]] = {
+    "vals": lambda parameter, validator: setattr(parameter, "vals", validator),
+    "add_validator": lambda parameter, validator: parameter.add_validator(validator),
+    "extra_validator": lambda parameter, validator: parameter.extra_validator(validator).__enter__(),
+    "nested name": lambda parameter, validator: parameter.setattr("vals", validator),
+}
+
+
+@pytest.fixture
+def validating(server: Server) -> Validating:
+    return server.create(Validating, "validating")
+
+
+def test_a_validator_of_a_user_s_own_is_refused_with_the_remedy(validating: Validating) -> None:
+    for make in (Even, lambda: qc.MultiType(Even(), qc.Strings()), lambda: qc.Lists(Even())):
+        for how, set_ in SET.items():
+            with pytest.raises(
+                NotPortable, match=r"validator.* cannot travel.*qcodes\.validators, or .*driver"
+            ):
+                set_(validating.level, make())
+            assert repr(validating.level.vals) == "<Numbers 0<=v<=9>", how
+            assert len(validating.level.validators) == 1
+    with pytest.raises(ValueError, match="between 0 and 9"):
+        validating.level(10)
+    validating.level(3)
+    assert validating.level() == 3
+
+
+def test_a_parameter_with_a_validator_of_a_user_s_own_stays_here(validating: Validating) -> None:
+    even = validating.add_parameter("even", set_cmd=None, vals=Even())
+    with pytest.raises(ValueError, match="3 is odd"):
+        even(3)
+    even(4)
+    assert "even" not in validating.callattr("snapshot")["parameters"]
+
+
+def test_a_driver_s_own_validator_is_checked_on_the_server(validating: Validating) -> None:
+    odd = validating.odd
+    assert repr(odd.vals).endswith("(checked on the server)")
+    assert odd.vals.is_numeric
+    odd.vals.validate("anything")
+    for refused in (odd, odd.set, odd.validate):
+        with pytest.raises(ValueError, match="4 is even"):
+            refused(4)
+    odd(5)
+    assert odd() == 5
+    assert len(list(odd.sweep(1, 3, num=2))) == 2
+    with pytest.raises(TypeError, match="not an int or float"):
+        odd.validate("one")
+
+
+def test_a_driver_s_own_validator_stays_when_others_come_and_go(validating: Validating) -> None:
+    odd = validating.odd
+    odd.add_validator(qc.Numbers(0, 5))
+    with pytest.raises(ValueError, match="between 0 and 5"):
+        odd(7)
+    with pytest.raises(ValueError, match="4 is even"):
+        odd(4)
+    assert [repr(validator).endswith("(checked on the server)") for validator in odd.validators] == [
+        True,
+        False,
+    ]
+    assert repr(odd.remove_validator()) == "<Numbers 0<=v<=5>"
+    odd(7)
+    with odd.extra_validator(qc.Ints(1, 3)):
+        with pytest.raises(ValueError, match="between 1 and 3"):
+            odd(7)
+    odd(9)
+
+
+def test_a_validator_is_the_same_for_all_after_it_was_set_here(validating: Validating) -> None:
+    level = validating.level
+    level.vals = qc.Enum(1, 2, "max")
+    assert repr(validating.getattr("level.vals")) == repr(level.vals)
+    with pytest.raises(ValueError, match="not in"):
+        validating.callattr("level.set", 3)
+    level.vals = None
+    level(100)
+    assert level.vals is None

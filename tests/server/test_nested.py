@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from drivers import Plain
 
 from instrumentserver.server.nested import delete_nested, get_nested, set_nested
 
@@ -48,3 +50,88 @@ def test_what_is_not_there_is_said_as_python_says_it(thing: SimpleNamespace) -> 
         get_nested(thing, "a.b[7]")
     with pytest.raises(TypeError):
         set_nested(thing, "c[0]", 1)
+
+
+class Container:
+    """Has special methods, and a way in that is closed."""
+
+    def __init__(self) -> None:
+        self.items = {"a": 1}
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: str) -> int:
+        return self.items[key]
+
+    def __repr__(self) -> str:
+        return "<Container>"
+
+
+@pytest.mark.parametrize(("name", "value"), [("__len__", 1), ("__repr__", "<Container>"), ("a.__len__", 1)])
+def test_special_methods_that_drivers_define_may_be_named(name: str, value: object) -> None:
+    container = Container()
+    assert get_nested(SimpleNamespace(a=container) if name[0] == "a" else container, name)() == value
+
+
+def test_items_may_be_got_and_deleted_by_name() -> None:
+    container = Container()
+    assert get_nested(container, "__getitem__")("a") == 1
+    assert get_nested(container, "items['a']") == 1
+    delete_nested(container, "items['a']")
+    assert get_nested(container, "__len__")() == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "__class__",
+            "__dict__",
+            "__init__",
+            "__reduce__",
+            "__getattribute__",
+            "__globals__",
+            "__subclasses__",
+        ),
+        *(
+            "a.__class__",
+            "ask.__func__.__globals__",
+            "__len__.__self__",
+            "__class__.__mro__[1]",
+            "a[0].__dict__",
+        ),
+    ],
+)
+def test_what_leads_behind_an_object_stays_closed(name: str) -> None:
+    thing = SimpleNamespace(a=[Container()], ask=Container().__len__)
+    for use in (get_nested, lambda thing, name: set_nested(thing, name, 1), delete_nested):
+        with pytest.raises(ValueError, match="not a nested attribute; write"):
+            use(thing, name)
+
+
+@pytest.fixture
+def plain() -> Iterator[Plain]:
+    plain = Plain("nested")
+    yield plain
+    plain.close()
+
+
+def test_parts_of_an_instrument_come_before_its_attributes(plain: Plain) -> None:
+    vars(plain)["x"] = 5
+    assert get_nested(plain, "x") is plain.parameters["x"]
+    assert get_nested(plain, "x.unit") == "V"
+    assert get_nested(plain, "ch1.v.label") == "Voltage"
+    assert get_nested(plain, "parameters['x'].unit") == "V"
+    assert get_nested(plain, "outs[2].v") is plain.outs[2].v
+    assert get_nested(plain, "outs.out2.v") is plain.outs[2].v
+    set_nested(plain, "outs[2].v.unit", "kV")
+    assert plain.outs[2].v.unit == "kV"
+
+
+def test_private_names_lead_there(plain: Plain) -> None:
+    set_nested(plain, "_x", 3)
+    assert (get_nested(plain, "_x"), get_nested(plain, "ch1._v")) == (3, 0.0)
+    assert get_nested(plain, "x.cache._max_val_age") is None
+    delete_nested(plain, "_x")
+    assert not hasattr(plain, "_x")

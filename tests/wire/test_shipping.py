@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
+import math
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -10,15 +13,18 @@ from types import ModuleType
 from typing import Any
 
 import cloudpickle.cloudpickle as tracker
+import numpy as np
 import pytest
-from drivers import Plain
+from drivers import Converter, Plain
 from qcodes.instrument import Instrument
+from qcodes.validators import Numbers
 
 import instrumentserver
+from instrumentserver import Server
 from instrumentserver.errors import NotPortable, UsageError
 from instrumentserver.wire.classes import find_class
 from instrumentserver.wire.codec import Codec
-from instrumentserver.wire.shipping import dump_class, load_class
+from instrumentserver.wire.shipping import dump_class, load_class, ship_code, unship_code
 
 DRIVER = """
 from qcodes.instrument import Instrument
@@ -37,12 +43,11 @@ class Dmm(Instrument):
 """
 
 
-def travel(shipped: dict[str, Any]) -> dict[str, Any]:
+def travel(shipped: Any) -> Any:
     """Return what arrives of a shipped class, in a process that has not made it."""
     tracker._DYNAMIC_CLASS_TRACKER_BY_ID.clear()
     tracker._DYNAMIC_CLASS_TRACKER_BY_CLASS.clear()
-    arrived: dict[str, Any] = Codec().decode(Codec().encode(shipped)[0])
-    return arrived
+    return Codec().decode(Codec().encode(shipped)[0])
 
 
 @pytest.fixture
@@ -287,3 +292,211 @@ def imported(node: ast.AST) -> list[str]:
     return (
         [(node.module or "").partition(".")[0]] if isinstance(node, ast.ImportFrom) and not node.level else []
     )
+
+
+# Functions and classes as arguments of constructors
+
+
+OFFSET = 3
+
+
+def shifted(value: float, by: float = 1) -> float:
+    """Return the sum with a global of this module."""
+    return value + by + OFFSET
+
+
+class Scaler:
+    """A class with a method that may be sent by itself."""
+
+    factor = 5
+
+    def __init__(self, factor: float = 2) -> None:
+        self.factor = factor
+
+    def scale(self, value: float) -> float:
+        """Return the product."""
+        return self.factor * value
+
+    @classmethod
+    def usual(cls, value: float) -> float:
+        """Return the product with the usual factor."""
+        return cls.factor * value
+
+
+def sent(value: Any) -> Any:
+    """Return what arrives of an argument."""
+    return unship_code(travel(ship_code(value)))
+
+
+def closure(by: float) -> Callable[[float], float]:
+    return lambda value: value + by
+
+
+CODE: list[tuple[Any, tuple[Any, ...], Any]] = [
+    (lambda value: value * OFFSET, (2,), 6),
+    (closure(4), (2,), 6),
+    (shifted, (2,), 6),
+    (functools.partial(shifted, by=3), (2,), 8),
+    (functools.partial(functools.partial(shifted, 2), by=5), (), 10),
+    (Scaler(3).scale, (2,), 6),
+    (Scaler.usual, (2,), 10),
+    (math.floor, (2.5,), 2),
+    (len, ([1, 2],), 2),
+    ([3, 4].count, (4,), 1),
+    (operator.itemgetter(1), ([1, 2],), 2),
+    (operator.attrgetter("real"), (1 + 2j,), 1.0),
+    (float, ("2.5",), 2.5),
+    (np.sin, (0.0,), 0.0),
+    (np.mean, ([1.0, 2.0],), 1.5),
+    (str.upper, ("a",), "A"),
+    (operator.methodcaller("upper"), ("a",), "A"),
+    (functools.cache(shifted), (2,), 6),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "result"),
+    CODE,
+    ids=[getattr(code, "__name__", str(code)[:30]) for code, _, _ in CODE],
+)
+def test_code_arrives_and_does_what_it_did(code: Any, arguments: tuple[Any, ...], result: Any) -> None:
+    assert sent(code)(*arguments) == result
+
+
+def test_classes_arrive_and_make_the_same_objects() -> None:
+    class Local(Scaler):
+        def scale(self, value: float) -> float:
+            return super().scale(value) + OFFSET
+
+    assert sent(Local)(2).scale(2) == 7
+    assert sent(Numbers) is Numbers
+    assert sent(Plain) is Plain
+
+
+def test_code_arrives_at_any_depth_in_the_containers_it_was_in() -> None:
+    arrived = sent({"a": [1, (shifted, {"b": [[float]]})], 3: "text"})
+    assert arrived["a"][0] == 1
+    assert type(arrived["a"][1]) is tuple
+    assert arrived["a"][1][0](0) == 4
+    assert arrived["a"][1][1]["b"] == [[float]]
+    assert arrived[3] == "text"
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": [1, {"b": (2,)}]}, [np.zeros(3), {1}], (), {}, "text", None, 2.5], ids=repr
+)
+def test_what_holds_no_code_stays_the_same_object(value: Any) -> None:
+    assert ship_code(value) is value
+    assert unship_code(value) is value
+
+
+def test_parts_without_code_stay_the_same_objects_beside_code() -> None:
+    backend = {"volts": [1]}
+    shipped = ship_code({"backend": backend, "convert": shifted})
+    assert shipped["backend"] is backend
+    assert unship_code(shipped)["backend"] is backend
+
+
+def test_functions_of_one_argument_share_what_they_close_over() -> None:
+    state: list[int] = []
+
+    def put(value: int) -> None:
+        state.append(value)
+
+    def both(value: int) -> list[int]:
+        put(value)
+        return state
+
+    arrived = sent(both)
+    assert (arrived(1), arrived(2), state) == ([1, 2], [1, 2], [])
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (
+            lambda generator=(number for number in ()): generator,
+            r"<lambda>.*generator.*put it into a module file",
+        ),
+        (functools.partial(sum, (number for number in ())), r"partial.*put it into a module file"),
+        ((number for number in ()).send, r"send.*generator.*put it into a module file"),
+    ],
+    ids=["default", "partial", "method"],
+)
+def test_code_that_cannot_travel_is_refused_with_the_remedy(code: Any, says: str) -> None:
+    with pytest.raises(NotPortable, match=f"(?s){says}"):
+        ship_code([{"deep": code}])
+
+
+# On servers
+
+
+def test_constructors_get_code_by_position_and_by_keyword_at_any_depth(server: Server) -> None:
+    for number in (0, 1, 3, 5, 12):
+        code, arguments, result = CODE[number]
+        converter = server.create(Converter, f"c{number}", code, more={"a": [(code, 1)], "b": code})
+        assert converter.use(*arguments) == result
+        assert converter.use_at("more['a'][0][0]", *arguments) == result
+        assert converter.use_at("more['b']", *arguments) == result
+        converter.restart()
+        assert converter.use(*arguments) == converter.use_at("more['a'][0][0]", *arguments) == result
+
+
+def test_code_and_handles_go_together(server: Server) -> None:
+    plain = server.create(Plain, "plain", offset=2)
+    converter = server.create(
+        Converter, "converter", lambda part: part.x() + 1, more=[lambda part: part is plain]
+    )
+    assert converter.use(plain) == 3
+
+
+def test_a_refused_closure_leaves_nothing_on_the_server(server: Server) -> None:
+    generator = (number for number in range(3))
+    with pytest.raises(NotPortable, match=r"(?s)<lambda>.*generator.*module file that the server can import"):
+        server.create(Converter, "converter", more={"a": lambda: generator})
+    assert list(server.instruments) == []
+    assert server.create(Converter, "converter", abs).use(-1) == 1
+
+
+def test_code_is_taken_for_constructors_alone(server: Server) -> None:
+    converter = server.create(Converter, "converter", abs)
+    with pytest.raises(NotPortable, match="code stays where it is"):
+        converter.use(lambda: 1)
+
+
+class NameLast(instrumentserver.Instrument):
+    """An instrument whose constructor takes other arguments before the name."""
+
+    def __init__(
+        self, convert: Callable[[float], float], offset: float, name: str, gain: float = 1.0
+    ) -> None:
+        super().__init__(name)
+        self._convert = convert
+        self.settings = [offset, gain]
+
+    def use(self, value: float) -> float:
+        """Return the converted value, with offset and gain."""
+        return self._convert(value) * self.settings[1] + self.settings[0]
+
+
+CALLS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((abs, 1.0, "last"), {}),
+    ((abs, 1.0, "last", 2.0), {}),
+    ((abs, 1.0), {"name": "last"}),
+    ((abs,), {"name": "last", "offset": 1.0}),
+    ((), {"convert": abs, "offset": 1.0, "name": "last", "gain": 3.0}),
+    ((lambda value: -value, 1.0, "last"), {"gain": 4.0}),
+]
+
+
+def test_a_name_need_not_be_the_first_argument(server: Server) -> None:
+    for args, kwargs in CALLS:
+        local = NameLast(*args, **kwargs)
+        expected = local.settings, local.use(-2)
+        local.close()
+        last = NameLast(*args, **kwargs, server_name=server.name)
+        assert last.name == "last"
+        assert (last.settings, last.use(-2)) == expected
+        last.restart()
+        assert last.use(-2) == expected[1]
+        last.close()

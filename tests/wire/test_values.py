@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections import namedtuple
+import textwrap
+from collections import Counter, defaultdict, deque, namedtuple
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import ruamel.yaml
+from drivers import Plain
 from fingerprints import fingerprint
 from portable import Bits, Color, Coupling, Mode, Point, Speed, Status
 
+from instrumentserver import Server
 from instrumentserver.errors import NotPortable
 from instrumentserver.wire import values
 from instrumentserver.wire.codec import Codec
@@ -248,3 +252,143 @@ def test_a_decimal_of_many_digits_arrives_without_delay() -> None:
     number = Decimal("1E+999999")
 
     assert fingerprint(journey(number)) == fingerprint(number)
+
+
+# Containers of other kinds
+
+
+class Settings(dict[str, Any]):
+    """A dict of a driver's own class."""
+
+
+class Readings(list[float]):
+    """A list of a driver's own class."""
+
+
+def from_yaml() -> Any:
+    """Return what a YAML file holds as QCoDeS's stations read it, with all that carries comments."""
+    text = """
+    # a station
+    gain: 2      # of the amplifier
+    0x1F: hex
+    levels: [1, 2.5, -1e-3, 0o17, 1_000]
+    name: "quoted"
+    block: |
+      two
+      lines
+    when: 2024-05-06 07:08:09
+    deep: &anchor
+      - {a: null, b: true}
+    again: *anchor
+    """
+    return ruamel.yaml.YAML().load(textwrap.dedent(text))
+
+
+def test_what_comes_from_a_yaml_file_arrives_plain() -> None:
+    loaded = from_yaml()
+    assert type(loaded) is not dict
+    arrived = journey(loaded)
+    assert arrived == {
+        "gain": 2,
+        31: "hex",
+        "levels": [1, 2.5, -1e-3, 15, 1000],
+        "name": "quoted",
+        "block": "two\nlines\n",
+        "when": datetime(2024, 5, 6, 7, 8, 9),
+        "deep": [{"a": None, "b": True}],
+        "again": [{"a": None, "b": True}],
+    }
+    assert types_of(arrived) <= {dict, list, int, float, str, bool, type(None), datetime}
+
+
+def types_of(value: Any) -> set[type]:
+    if isinstance(value, dict):
+        return {type(value)}.union(*map(types_of, value), *map(types_of, value.values()))
+    return {type(value)}.union(*map(types_of, value)) if isinstance(value, list) else {type(value)}
+
+
+YAML_VALUES = {
+    "single": "'a'",
+    "double": '"a"',
+    "folded": ">\n  a\n  b",
+    "literal": "|\n  a",
+    "hex": "0x1F",
+    "octal": "0o17",
+    "binary": "0b11",
+    "underscore": "1_000",
+    "exponent": "1.5e-3",
+    "bool": "true",
+    "null": "~",
+    "date": "2024-05-06",
+    "time": "2024-05-06T07:08:09.5Z",
+    "set": "!!set {a, b}",
+    "ordered": "!!omap [a: 1]",
+}
+
+
+@pytest.mark.parametrize("kind", YAML_VALUES)
+@pytest.mark.parametrize("reader", ["rt", "safe"])
+def test_every_kind_of_yaml_value_arrives(kind: str, reader: str) -> None:
+    loaded = ruamel.yaml.YAML(typ=reader).load(f"a: {YAML_VALUES[kind]}")
+    arrived = journey(loaded)
+    expected = ruamel.yaml.YAML(typ="safe", pure=True).load(f"a: {YAML_VALUES[kind]}")
+    if kind == "set":
+        arrived, expected = {"a": sorted(arrived["a"])}, {"a": ["a", "b"]}
+    elif kind == "time":
+        arrived = {"a": arrived["a"].replace(tzinfo=None)}
+        expected = {"a": datetime(2024, 5, 6, 7, 8, 9, 500_000)}
+    elif kind == "ordered":
+        arrived, expected = {"a": dict(arrived["a"])}, {"a": {"a": 1}}
+    assert arrived == expected
+
+
+CONTAINERS: list[tuple[Any, Any]] = [
+    (Counter("aab"), {"a": 2, "b": 1}),
+    (defaultdict(list, {"a": [1]}), {"a": [1]}),
+    (deque([1, 2], maxlen=2), [1, 2]),
+    ({"a": 1, "b": 2}.keys(), ["a", "b"]),
+    ({"a": 1, "b": 2}.values(), [1, 2]),
+    ({"a": 1, "b": 2}.items(), [("a", 1), ("b", 2)]),
+    (MappingProxyType({"a": (1,)}), {"a": (1,)}),
+    (Settings(a=1), {"a": 1}),
+    (Readings([1.0, 2.0]), [1.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize(("value", "content"), CONTAINERS, ids=lambda value: type(value).__name__)
+def test_a_container_of_another_kind_arrives_as_its_content(value: Any, content: Any) -> None:
+    arrived = journey({"deep": [value]})["deep"][0]
+    assert arrived == content
+    assert type(arrived) is type(content)
+
+
+def test_a_container_is_not_changed_by_being_sent() -> None:
+    default: defaultdict[str, list[Any]] = defaultdict(list, a=[1])
+    ring = deque([1, 2, 3], maxlen=3)
+    journey([default, ring])
+    assert (default.default_factory, dict(default), ring.maxlen, list(ring)) == (
+        list,
+        {"a": [1]},
+        3,
+        [1, 2, 3],
+    )
+
+
+def test_what_cannot_travel_inside_a_container_is_named() -> None:
+    for value in (Counter({Stranger(): 1}), deque([Stranger()]), MappingProxyType({"a": Stranger()})):
+        with pytest.raises(NotPortable, match=r"^stranger .*cannot travel"):
+            journey(value)
+
+
+def test_methods_return_containers_of_other_kinds(server: Server) -> None:
+    class Counting(Plain):
+        def tally(self, text: str) -> Counter[str]:
+            return Counter(text)
+
+        def kinds(self, *values: Any) -> list[str]:
+            return [type(value).__name__ for value in values]
+
+    counting = server.create(Counting, "counting", metadata=from_yaml())
+    assert counting.tally("aab") == {"a": 2, "b": 1}
+    assert counting.kinds(Counter("a"), deque([1]), from_yaml()) == ["dict", "list", "dict"]
+    assert counting.metadata["levels"] == [1, 2.5, -1e-3, 15, 1000]

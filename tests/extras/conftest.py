@@ -1,0 +1,23 @@
+"""Benches of local and of remote instruments, for every test here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from measuring.bench import Alike, Bench
+
+
+@pytest.fixture
+def alike(tmp_path: Path) -> Alike:
+    """Return what carries something out locally and remotely and compares what came of it."""
+    return Alike(tmp_path)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Yield a bench of remote instruments, with a database open."""
+    bench = Bench(tmp_path / "bench", is_remote=True)
+    yield bench
+    bench.close()
