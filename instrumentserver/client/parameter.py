@@ -18,6 +18,7 @@ from qcodes.parameters import (
 )
 from qcodes.validators import Arrays
 
+from instrumentserver.errors import NotPortable
 from instrumentserver.schema import ParameterSchema
 from instrumentserver.wire.classes import find_class_text
 from instrumentserver.wire.messages import Op
@@ -40,6 +41,7 @@ from .method import RemoteMethod
 
 __all__ = [
     "RemoteArrayParameter",
+    "RemoteBaseParameter",
     "RemoteDelegateParameter",
     "RemoteInstrumentRefParameter",
     "RemoteMultiParameter",
@@ -106,6 +108,7 @@ class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
     inverse_val_mapping = ServerAttribute()
     get_parser = ServerCode()  # type: ignore[assignment]
     set_parser = ServerCode()  # type: ignore[assignment]
+    snapshot_value = ServerAttribute()  # type: ignore[assignment]
     _snapshot_value = ServerAttribute()  # type: ignore[assignment]
     _snapshot_get = ServerAttribute()  # type: ignore[assignment]
     snapshot_exclude = ServerAttribute()  # type: ignore[assignment]
@@ -261,6 +264,13 @@ class RemoteParameter(_Remote, Parameter):
         )
 
 
+class RemoteBaseParameter(_Remote):
+    """A parameter of a class that is a `ParameterBase` only: without label, unit and sweeps."""
+
+    def __init__(self, link: Link, path: str, schema: ParameterSchema, instrument: Any) -> None:
+        super().__init__(link, path, schema, instrument)
+
+
 class RemoteArrayParameter(_Remote, ArrayParameter):
     """A parameter with an array of values on a fixed grid of setpoints."""
 
@@ -292,6 +302,21 @@ class RemoteMultiParameter(_Remote, MultiParameter):
     setpoint_units = ServerAttribute()
 
 
+class _Setpoints(ServerAttribute):
+    """Setpoints that the server keeps; those with a parameter of this process are kept here, where they are used."""
+
+    def __get__(self, proxy: Any, owner: type) -> Any:
+        kept = None if proxy is None else vars(proxy).get("_local_setpoints")
+        return super().__get__(proxy, owner) if kept is None else kept
+
+    def __set__(self, proxy: Any, value: Any) -> None:
+        try:
+            super().__set__(proxy, value)
+            vars(proxy)["_local_setpoints"] = None
+        except NotPortable:
+            vars(proxy)["_local_setpoints"] = tuple(value)
+
+
 class RemoteParameterWithSetpoints(_Remote, ParameterWithSetpoints):
     """A parameter with an array of values, whose setpoints are other parameters of the server."""
 
@@ -309,7 +334,7 @@ class RemoteParameterWithSetpoints(_Remote, ParameterWithSetpoints):
             vals=Arrays(shape=(1,)),
         )
 
-    setpoints = ServerAttribute()  # type: ignore[assignment]
+    setpoints = _Setpoints()  # type: ignore[assignment]
 
 
 class RemoteDelegateParameter(RemoteParameter):
@@ -361,4 +386,5 @@ def build_parameter(link: Link, path: str, schema: ParameterSchema, instrument: 
     for kind, build in _KINDS:
         if kind in classes and (schema.gettable or schema.settable or kind is DelegateParameter):
             return build(link, path, schema, instrument)
-    return RemoteParameter(link, path, schema, instrument)
+    kind = RemoteParameter if Parameter in classes or not classes else RemoteBaseParameter
+    return kind(link, path, schema, instrument)

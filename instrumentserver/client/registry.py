@@ -29,6 +29,7 @@ from .link import Link
 from .module import RemoteModule
 from .parameter import (
     RemoteArrayParameter,
+    RemoteBaseParameter,
     RemoteDelegateParameter,
     RemoteInstrumentRefParameter,
     RemoteMultiParameter,
@@ -59,6 +60,7 @@ _PROXIES: Final = (
     RemoteParameter,
     RemoteParameterWithSetpoints,
     RemoteArrayParameter,
+    RemoteBaseParameter,
     RemoteDelegateParameter,
     RemoteInstrumentRefParameter,
     RemoteMultiParameter,

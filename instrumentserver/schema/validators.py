@@ -179,6 +179,8 @@ def _dump_arrays(value: qc.Arrays) -> list[Any]:
 
 def _dump_size(size: Any) -> Any:
     """Return a length of an array: a number, a parameter whose value it is, or what stands for a function."""
+    if size is None:
+        return None
     if isinstance(size, GetLatest):
         return ["latest", size.parameter]
     if isinstance(size, ParameterBase):
@@ -209,9 +211,10 @@ def _load(plain: Any) -> qc.Validator[Any]:
 def _load_arrays(min_value: Any, max_value: Any, sizes: Any, types: Any) -> qc.Arrays:
     shape = None
     if sizes is not None:
-        shape = tuple(size if isinstance(size, int) else _load_size(*size) for size in sizes)
+        shape = tuple(size if size is None or isinstance(size, int) else _load_size(*size) for size in sizes)
     found = tuple(kind for kind in (find_class(*name) for name in types) if kind is not None)
-    return qc.Arrays(min_value, max_value, shape=shape, valid_types=found or None)
+    # None, for any length, works, though QCoDeS's annotation has it not.
+    return qc.Arrays(min_value, max_value, shape=shape, valid_types=found or None)  # type: ignore[arg-type]
 
 
 def _load_size(kind: str, what: Any) -> Any:

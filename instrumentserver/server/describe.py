@@ -200,7 +200,11 @@ def _describe_parameter(
         methods=[describe_method(part, member, is_portable) for part, member in members if is_method(member)],
         extras={extra: value for extra, value in extras.items() if is_portable(value)},
         names_instrument=type(parameter).underlying_instrument is not ParameterBase.underlying_instrument,
-        special=special_methods(type(parameter)),
+        special=[
+            name
+            for name in ("__repr__", "__str__")
+            if getattr(type(parameter), name) is not getattr(ParameterBase, name)
+        ],
         lent_by=lent_by,
     )
 
