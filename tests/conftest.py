@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 from qcodes.instrument import Instrument
+from qcodes.station import Station
 
 from instrumentserver import Server, list_servers, start_server
 from instrumentserver.directory import Directory
@@ -39,8 +40,9 @@ def signals_as_in_a_terminal() -> None:
 
 @pytest.fixture(autouse=True)
 def no_server_left() -> Iterator[None]:
-    """Stop the servers that a test started, and forget its instruments."""
+    """Stop the servers that a test started, and forget its instruments and its station."""
     yield
+    Station.default = None
     for server in list_servers():
         server.stop()
     for instrument in list(Instrument._all_instruments.values()):

@@ -45,6 +45,7 @@ class RemoteInstrument(RemoteNode, Instrument):
         self._path = root.path
         self._schema = root
         self._modules: dict[str, RemoteNode] = {}
+        self._loose: dict[str, Any] = {}
         self._recorded_under: Any = None
         super(Instrument, self).__init__(root.name, label=root.label)
         show_schema(self, schema, self._modules)
@@ -66,7 +67,9 @@ class RemoteInstrument(RemoteNode, Instrument):
         Raises:
             Exception: Whatever the constructor raised; the instrument is gone then.
         """
-        self._link.take(self._link.session.request([Op.RESTART, self._path])[1])
+        schema = self._link.session.request([Op.RESTART, self._path])[1]
+        self._loose.clear()
+        self._link.take(schema)
 
     def snapshot(self, update: Any = DEFAULT_UPDATE) -> dict[str, Any]:  # type: ignore[override,misc]
         """Return the server's snapshot, one message.

@@ -16,6 +16,7 @@ from qcodes.parameters import (
     ParameterBase,
     ParameterWithSetpoints,
 )
+from qcodes.parameters.parameter_base import ParameterSet
 from qcodes.validators import Arrays
 
 from instrumentserver.errors import NotPortable
@@ -193,8 +194,32 @@ class _Remote(NestedAttributes, RemoteMetadatable, ParameterBase):
         """Remove the validator that was added last from the server's parameter and return it."""
         return self._link.request(Op.CALL, self._path, "remove_validator", [], {})
 
+    @property
+    def depends_on(self) -> Any:
+        """Parameters whose values the values of this one belong to."""
+        return self._related("depends_on", super().depends_on)
+
+    @property
+    def has_control_of(self) -> Any:
+        """Parameters that this one sets as well."""
+        return self._related("has_control_of", super().has_control_of)
+
+    @property
+    def is_controlled_by(self) -> Any:
+        """Parameters that set this one as well."""
+        return self._related("is_controlled_by", super().is_controlled_by)
+
+    def _related(self, name: str, here: Any) -> Any:
+        """Return the parameters that the driver relates to this one, and those that were added in this process."""
+        if not self._is_built or name not in self._schema.relations:
+            return here
+        return ParameterSet([*get_attribute(self, name), *here])
+
     def unpack_self(self, value: Any) -> Any:
         """Return the pairs of parameter and value that a dataset stores for one value of this parameter."""
+        if self._schema.unpacks_itself:
+            pairs = self._link.request(Op.CALL, self._path, "unpack_self", [value], {})
+            return [(parameter, stored) for parameter, stored in pairs]
         # Asked for at every point of a measurement: the kind of validator is fetched once for each state of the tree.
         if self._unpacking is None or self._unpacking[0] != self._link.version:
             self._unpacking = self._link.version, isinstance(self.vals, Arrays)

@@ -38,6 +38,7 @@ from .parameter import (
 )
 from .session import Session, session_with
 from .special import on_new_class, with_special_methods
+from .tree import build_part
 
 __all__ = [
     "address_of",
@@ -128,9 +129,25 @@ def find_proxy(address: Address) -> Any:
     if thing is None:
         with _guard:
             thing = _roots.get((session, name)) or take_schema(session, session.request([Op.SCHEMA, name])[1])
+    if parts and parts[0].startswith("#"):
+        thing = _loose_part(thing, f"{name}.{parts.pop(0)}")
     for part in parts:
         thing = _step(thing, part, address)
     return thing
+
+
+def _loose_part(root: RemoteInstrument, path: str) -> Any:
+    """Return the proxy of a part that the driver keeps without having added it to the instrument."""
+    known = root._loose.get(path)
+    if known is not None:
+        return known
+    schema = root._link.request(Op.PART, path)
+    server = root._link.session.address
+    above = find_proxy(Address(server, schema.parent)) if schema.parent else None
+    modules = dict(root._modules)
+    if schema.channels is not None:
+        modules.update({place: find_proxy(Address(server, place)) for place in schema.channels.channels})
+    return root._loose.setdefault(path, build_part(root, path, schema, modules, above))
 
 
 def find_proxy_at(address: str) -> Any:

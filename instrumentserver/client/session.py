@@ -108,6 +108,9 @@ class Session:
             self._discard(connection)
             if isinstance(error, InstrumentServerError):
                 raise
+            if isinstance(error, OSError) and error.errno is None:
+                # No word of the system's: a signal handler raised it, as time limits of others do.
+                raise
             raise ServerLost(self._last_words("ended before it answered")) from None
         except InstrumentServerError:
             self._idle.append(connection)

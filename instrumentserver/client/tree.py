@@ -8,7 +8,7 @@ from typing import Any
 from qcodes.instrument import ChannelList, ChannelTuple, InstrumentModule
 from qcodes.parameters import MultiChannelInstrumentParameter
 
-from instrumentserver.schema import ChannelListSchema, InstrumentSchema, ModuleSchema
+from instrumentserver.schema import ChannelListSchema, InstrumentSchema, ModuleSchema, PartSchema
 from instrumentserver.transport.address import Address
 from instrumentserver.wire.classes import find_class_text
 
@@ -20,7 +20,7 @@ from .module import RemoteModule, RemoteNode
 from .parameter import build_parameter
 from .special import with_special_methods
 
-__all__ = ["show_schema"]
+__all__ = ["build_part", "show_schema"]
 
 
 def show_schema(root: RemoteNode, schema: InstrumentSchema, modules: dict[str, RemoteNode]) -> None:
@@ -44,6 +44,35 @@ def show_schema(root: RemoteNode, schema: InstrumentSchema, modules: dict[str, R
         _show_module(modules[described.path], described, modules)
     for described in schema.modules:
         _lend_within(modules, described)
+
+
+def build_part(
+    root: RemoteNode, path: str, schema: PartSchema, modules: Mapping[str, RemoteNode], above: Any
+) -> Any:
+    """Return a proxy of a part that the driver keeps without having added it to the instrument.
+
+    Args:
+        root: The instrument's proxy.
+        path: The part's path.
+        schema: What it looks like.
+        modules: Proxies of modules by path.
+        above: The proxy of the module that the part names as its own, None if there is none.
+    """
+    if schema.parameter is not None:
+        return build_parameter(root._link, path, schema.parameter, above)
+    known = dict(modules)
+    if schema.channels is not None:
+        return _new_channels(
+            above, schema.channels, [known[place] for place in schema.channels.channels], path
+        )
+    for described in schema.modules:
+        cls = with_special_methods(RemoteModule, tuple(described.special))
+        known[described.path] = cls(root._link, described, known.get(described.parent, above))
+    for described in schema.modules:
+        _show_module(known[described.path], described, known)
+    for described in schema.modules:
+        _lend_within(known, described)
+    return known[path]
 
 
 def _show_module(node: RemoteNode, schema: ModuleSchema, modules: Mapping[str, RemoteNode]) -> None:
@@ -144,6 +173,12 @@ def _channels(
             known._channel_mapping = {channel.short_name: channel for channel in channels}
         known.show(node._link, f"{node._path}.{schema.name}", schema)
         return known  # type: ignore[no-any-return]
+    return _new_channels(node, schema, channels, f"{node._path}.{schema.name}")
+
+
+def _new_channels(
+    node: RemoteNode, schema: ChannelListSchema, channels: list[Any], path: str
+) -> ChannelTuple[Any]:
     is_list = ChannelList in (find_class_text(name) for name in schema.classes)
     made = (RemoteChannelList if is_list else RemoteChannelTuple)(
         node,
@@ -153,5 +188,5 @@ def _channels(
         snapshotable=schema.snapshotable,
         multichan_paramclass=claimed_class(schema.parameter_classes, MultiChannelInstrumentParameter),  # type: ignore[arg-type]
     )
-    made.show(node._link, f"{node._path}.{schema.name}", schema)
+    made.show(node._link, path, schema)
     return made

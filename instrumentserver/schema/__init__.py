@@ -12,6 +12,7 @@ from .description import (
     ModuleSchema,
     ObjectSchema,
     ParameterSchema,
+    PartSchema,
     SignatureSchema,
 )
 from .validators import VALIDATOR_CODE, bind_sizes, validator_extension
@@ -30,6 +31,7 @@ __all__ = [
     "ModuleSchema",
     "ObjectSchema",
     "ParameterSchema",
+    "PartSchema",
     "SignatureSchema",
     "bind_sizes",
     "validator_extension",

@@ -17,6 +17,7 @@ __all__ = [
     "ModuleSchema",
     "ObjectSchema",
     "ParameterSchema",
+    "PartSchema",
     "SignatureSchema",
 ]
 
@@ -142,6 +143,8 @@ class ParameterSchema(NamedTuple):
         methods: Methods that its own class adds to QCoDeS's.
         extras: Constructor arguments that only some kinds of parameters have.
         names_instrument: Whether its class says itself whose hardware it uses.
+        relations: Which of the sets by which it names related parameters have any.
+        unpacks_itself: Whether its class says itself what a dataset stores for a value.
         special: Special methods that its class defines.
         lent_by: The address of the parameter itself, where it belongs to another module or instrument, else "".
     """
@@ -160,6 +163,8 @@ class ParameterSchema(NamedTuple):
     methods: list[MethodSchema]
     extras: dict[str, Any]
     names_instrument: bool
+    relations: list[str]
+    unpacks_itself: bool
     special: list[str]
     lent_by: str
 
@@ -243,6 +248,22 @@ class ModuleSchema(NamedTuple):
     def class_name(self) -> str:
         """The name of its class alone."""
         return self.classes[0].rpartition(":")[2].rpartition(".")[2]
+
+
+class PartSchema(NamedTuple):
+    """A part that a driver keeps without having added it to the instrument.
+
+    Attributes:
+        parent: Path of the module that it names as its own, "" if there is none.
+        parameter: Its schema if it is a parameter.
+        modules: Its schema, and of those below it, if it is a module or channel.
+        channels: Its schema if it is a channel tuple or list.
+    """
+
+    parent: str
+    parameter: ParameterSchema | None
+    modules: list[ModuleSchema]
+    channels: ChannelListSchema | None
 
 
 class InstrumentSchema(NamedTuple):

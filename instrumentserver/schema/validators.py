@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from qcodes import validators as qc
 from qcodes.parameters import ParameterBase
@@ -152,6 +152,9 @@ def _dump_exact(value: qc.Validator[Any]) -> list[Any] | None:
     if kind is qc.Enum:
         values = list(value._valid_values)
         return [name, values] if _is_portable(values) else None
+    if kind is qc.LiteralValidator:
+        allowed = list(value.valid_values)
+        return [name, allowed] if _is_portable(allowed) else None
     if isinstance(value, qc.MultiType) and kind in (qc.MultiType, qc.MultiTypeOr, qc.MultiTypeAnd):
         return ["MultiType", list(value._validators), value._combiner, name]
     if isinstance(value, qc.Arrays) and kind is qc.Arrays:
@@ -197,6 +200,10 @@ def _load(plain: Any) -> qc.Validator[Any]:
         return ServerValidator(*parts[0])
     if name == "Enum":
         return qc.Enum(*parts[0])
+    if name == "LiteralValidator":
+        generic: Any = qc.LiteralValidator
+        literal: qc.Validator[Any] = generic[Literal[tuple(parts[0])]]()
+        return literal
     if name == "MultiType":
         validators, combiner, kind = parts
         if kind == "MultiType":

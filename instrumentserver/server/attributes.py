@@ -15,7 +15,7 @@ from instrumentserver.wire.shipping import unship_code
 from instrumentserver.wire.values import shown
 
 from .caller import Caller
-from .describe import describe_method, is_method
+from .describe import RELATIONS, describe_method, is_method
 from .hosted import Target
 from .nested import delete_nested, get_nested, set_nested
 
@@ -63,6 +63,8 @@ class AttributeOperations:
         else:
             with caller.busy_with(target.hosted, Op.GET_ATTRIBUTE, f"{path}.{name}"):
                 value = get_nested(target.thing, name)
+        if name in RELATIONS and isinstance(target.thing, ParameterBase):
+            value = list(value)
         return [target.hosted.version.number, self._form(name, value)]
 
     def set(self, caller: Caller, path: str, name: str, value: Any) -> list[Any]:

@@ -37,6 +37,7 @@ class Caller:
         server: The address of the client where it is a server itself, else "".
         met: Instruments of this server that the present request brought as handles.
         incoming: The chain of calls that the present request is part of.
+        worked_on: The instrument that the latest request concerned.
         after_reply: What is to be done once the present request has been answered.
     """
 
@@ -58,6 +59,7 @@ class Caller:
         self.met = met
         self.incoming: list[Link] = []
         self.after_reply: Callable[[], None] | None = None
+        self.worked_on: Hosted | None = None
         self._what: tuple[str, str, float] | None = None
         self._held: InstrumentLock | None = None
         self._waits_for: InstrumentLock | None = None
@@ -71,6 +73,7 @@ class Caller:
         """
         if self.incoming:
             self.refuse_cycle(hosted, path)
+        self.worked_on = hosted
         self._what = (operation, path, time.monotonic())
         while True:
             lock = hosted.lock

@@ -18,14 +18,23 @@ from instrumentserver.schema import (
     MethodSchema,
     ModuleSchema,
     ParameterSchema,
+    PartSchema,
     SignatureSchema,
 )
 from instrumentserver.schema.description import ArgumentSchema
+from instrumentserver.transport.address import Address
 from instrumentserver.wire.classes import class_text
 
 from .hosted import Hosted, channel_part
 
-__all__ = ["describe_instrument", "describe_method", "is_method", "special_methods"]
+__all__ = [
+    "RELATIONS",
+    "describe_instrument",
+    "describe_method",
+    "describe_part",
+    "is_method",
+    "special_methods",
+]
 
 IsPortable = Callable[[Any], bool]
 AddressOf = Callable[[object], str | None]
@@ -35,6 +44,8 @@ _QCODES_MODULES: Final = (
 )
 _QCODES_CHANNEL_LISTS: Final = frozenset(dir(ChannelList)) | {"metadata"}
 _QCODES_PARAMETERS: Final = frozenset(dir(Parameter)) | frozenset(vars(Parameter("p", set_cmd=None)))
+RELATIONS: Final = ("depends_on", "has_control_of", "is_controlled_by")
+"""Sets of parameters by which a parameter says what a dataset must know of it."""
 _PARTS: Final = (ParameterBase, InstrumentBase, ChannelTuple, Function)
 _EXTRAS: Final[tuple[tuple[type[ParameterBase], tuple[str, ...]], ...]] = (
     (ArrayParameter, ("shape", "setpoints", "setpoint_names", "setpoint_labels", "setpoint_units")),
@@ -71,6 +82,30 @@ def describe_instrument(hosted: Hosted, is_portable: IsPortable, address_of: Add
     return InstrumentSchema(version, modules)
 
 
+def describe_part(
+    hosted: Hosted, part: Any, path: str, is_portable: IsPortable, address_of: AddressOf
+) -> PartSchema:
+    """Return the schema of a part that the driver keeps without having added it to the instrument."""
+    above = part.parent if isinstance(part, InstrumentBase) else getattr(part, "_parent", None)
+    if isinstance(part, ParameterBase | Function):
+        above = part.instrument
+    place = address_of(above) if isinstance(above, InstrumentBase) else None
+    parent = "" if place is None else Address.parse(place).path
+    empty = PartSchema(parent, None, [], None)
+    if isinstance(part, ParameterBase):
+        return empty._replace(parameter=_describe_parameter(part.short_name, part, is_portable, ""))
+    if isinstance(part, ChannelTuple):
+        paths = [Address.parse(address_of(channel) or "").path for channel in part]
+        return empty._replace(channels=_describe_channels("", part, paths, is_portable))
+    found = _walk(part, path, parent)
+    return empty._replace(
+        modules=[
+            _describe_module(module, place, above_it, is_portable, found, address_of)
+            for module, place, above_it in found.values()
+        ]
+    )
+
+
 _Paths = dict[int, tuple[InstrumentBase, str, str]]
 
 
@@ -79,7 +114,11 @@ def _paths(hosted: Hosted) -> _Paths:
 
     A channel that was added by its own name and in a list has the path of the own name.
     """
-    found: _Paths = {id(hosted.instrument): (hosted.instrument, hosted.name, "")}
+    return _walk(hosted.instrument, hosted.name, "")
+
+
+def _walk(top: InstrumentBase, top_path: str, above: str) -> _Paths:
+    found: _Paths = {id(top): (top, top_path, above)}
 
     def walk(module: InstrumentBase, path: str) -> None:
         below: list[tuple[InstrumentBase, str]] = []
@@ -96,7 +135,7 @@ def _paths(hosted: Hosted) -> _Paths:
         for found_module, place in new:
             walk(found_module, place)
 
-    walk(hosted.instrument, hosted.name)
+    walk(top, top_path)
     return found
 
 
@@ -199,6 +238,8 @@ def _describe_parameter(
         attributes=[part for part, member in members if not is_method(member)],
         methods=[describe_method(part, member, is_portable) for part, member in members if is_method(member)],
         extras={extra: value for extra, value in extras.items() if is_portable(value)},
+        relations=[relation for relation in RELATIONS if len(getattr(parameter, relation, ()))],
+        unpacks_itself=not _is_of_qcodes(type(parameter).unpack_self.__module__),
         names_instrument=type(parameter).underlying_instrument is not ParameterBase.underlying_instrument,
         special=[
             name

@@ -16,7 +16,7 @@ from instrumentserver.wire.messages import Op
 from .attributes import AttributeOperations
 from .caller import Caller
 from .cycles import Wait
-from .describe import describe_instrument
+from .describe import describe_instrument, describe_part
 from .held import HeldObjects
 from .hosted import Hosted
 from .instruments import Instruments
@@ -93,6 +93,7 @@ class Dispatcher:
             Op.CALL: self._call,
             Op.EACH: self._each,
             Op.ADD_PARAMETER: self._add_parameter,
+            Op.PART: self._part,
             Op.SNAPSHOT: self._snapshot,
             Op.SNAPSHOTS: self._snapshots,
             Op.SCHEMA: self._schema,
@@ -250,6 +251,12 @@ class Dispatcher:
         with caller.busy_with(target.hosted, Op.ADD_PARAMETER, f"{path}.{name}"):
             target.thing.add_parameter(name, parameter_class=cls, **kwargs)
         return [target.hosted.version.number, None]
+
+    def _part(self, caller: Caller, path: str) -> list[Any]:
+        target = self._target(path)
+        with caller.busy_with(target.hosted, Op.PART, path):
+            schema = describe_part(target.hosted, target.thing, path, self._is_portable, self._address_of)
+        return [target.hosted.version.number, schema]
 
     def _snapshot(
         self, caller: Caller, path: str, update: Any, base: dict[str, Any] | None = None

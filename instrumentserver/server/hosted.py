@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from qcodes.instrument import ChannelTuple, InstrumentBase
 from qcodes.parameters import ParameterBase
@@ -14,6 +15,8 @@ from .locks import InstrumentLock
 from .observed import Version, observe_tree
 
 __all__ = ["Hosted", "Recipe", "Target", "path_of"]
+
+_MOST_LOOSE: Final = 4096
 
 
 class Recipe(Protocol):
@@ -66,7 +69,24 @@ class Hosted:
         self.lock = lock
         self.version = Version()
         self.is_closed = False
+        self._loose: dict[str, Any] = {}
+        self._loose_names: dict[int, str] = {}
+        self._numbers = itertools.count(1)
         observe_tree(instrument, self.version)
+
+    def loose_path(self, part: Any) -> str:
+        """Return a path for a part that the driver keeps without having added it to the instrument.
+
+        The part is kept with it; of very many the oldest are let go.
+        """
+        name = self._loose_names.get(id(part))
+        if name is None:
+            if len(self._loose) >= _MOST_LOOSE:
+                oldest = next(iter(self._loose))
+                del self._loose_names[id(self._loose.pop(oldest))]
+            name = self._loose_names[id(part)] = f"#{next(self._numbers)}"
+            self._loose[name] = part
+        return f"{self.name}.{name}"
 
     def target(self, path: str) -> Target:
         """Return what a path leads to.
@@ -76,6 +96,9 @@ class Hosted:
         """
         thing: Any = self.instrument
         done, *parts = path.split(".")
+        if parts and parts[0] in self._loose:
+            thing = self._loose[parts[0]]
+            done = f"{done}.{parts.pop(0)}"
         for part in parts:
             thing = _step(thing, part, done)
             done = f"{done}.{part}"
@@ -86,6 +109,8 @@ class Hosted:
         """Put a newly made instrument into the place of a closed one."""
         self.instrument = instrument
         self.is_closed = False
+        self._loose.clear()
+        self._loose_names.clear()
         self.version.advance()
         observe_tree(instrument, self.version)
 
@@ -104,40 +129,38 @@ def _step(thing: Any, part: str, done: str) -> Any:
     raise UnknownName(f"{done} has no parameter, function or submodule {part!r}; it may have been removed")
 
 
-def path_of(thing: Any, root_name: str) -> str | None:
-    """Return the path that leads to a part of the instrument ``root_name``, None if none does."""
+def path_of(thing: Any, hosted: Hosted) -> str:
+    """Return the path that leads to a part of an instrument."""
+    if thing is hosted.instrument:
+        return hosted.name
+    if isinstance(thing, InstrumentBase):
+        return _path_of_module(thing, hosted)
     if isinstance(thing, ParameterBase):
         above, named = thing.instrument, "parameters"
-    elif isinstance(thing, InstrumentBase):
-        if thing.parent is None:
-            return root_name
-        return _path_of_module(thing, thing.parent, root_name)
     elif isinstance(thing, ChannelTuple):
         above, named = thing._parent, "submodules"
     else:
         above, named = getattr(thing, "instrument", None), "functions"
-    if not isinstance(above, InstrumentBase):
-        return None
-    start = path_of(above, root_name)
-    for name, part in vars(above).get(named, {}).items():
-        if part is thing and start is not None:
-            return f"{start}.{name}"
-    return None
+    if isinstance(above, InstrumentBase) and above.root_instrument is hosted.instrument:
+        for name, part in vars(above).get(named, {}).items():
+            if part is thing:
+                return f"{path_of(above, hosted)}.{name}"
+    return hosted.loose_path(thing)
 
 
-def _path_of_module(module: InstrumentBase, parent: InstrumentBase, root_name: str) -> str | None:
-    start = path_of(parent, root_name)
-    if start is None:
-        return None
+def _path_of_module(module: InstrumentBase, hosted: Hosted) -> str:
+    parent = module.parent
+    if parent is None:
+        return hosted.loose_path(module)
     for name, submodule in parent.submodules.items():
         if submodule is module:
-            return f"{start}.{name}"
+            return f"{path_of(parent, hosted)}.{name}"
     for name, channels in parent.submodules.items():
         if isinstance(channels, ChannelTuple):
             for index, channel in enumerate(channels):
                 if channel is module:
-                    return f"{start}.{name}.{channel_part(channels, index)}"
-    return None
+                    return f"{path_of(parent, hosted)}.{name}.{channel_part(channels, index)}"
+    return hosted.loose_path(module)
 
 
 def channel_part(channels: ChannelTuple[Any], index: int) -> str:

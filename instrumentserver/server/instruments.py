@@ -14,8 +14,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from qcodes.instrument import Instrument, InstrumentBase
+from qcodes.parameters import ParameterBase
 
 from instrumentserver.errors import UnknownName
+from instrumentserver.transport.chain import current_work
 from instrumentserver.wire.classes import class_text
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.shipping import load_class, takes_name_first, unship_code
@@ -116,7 +118,11 @@ class Instruments:
         )
         for hosted in self:
             if hosted.instrument is root:
-                return path_of(thing, hosted.name)
+                return path_of(thing, hosted)
+        if root is None and isinstance(thing, ParameterBase):
+            # It belongs to no instrument; whose call brought it up keeps it.
+            worked_on = getattr(current_work.get(), "worked_on", None)
+            return None if worked_on is None else path_of(thing, worked_on)
         return None
 
     def create(

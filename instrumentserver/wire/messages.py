@@ -44,6 +44,7 @@ class Op:
     SNAPSHOT: Final = "snapshot"
     SNAPSHOTS: Final = "snapshots"
     # A module
+    PART: Final = "part"
     ADD_PARAMETER: Final = "add_parameter"
     EACH: Final = "each"
     # Something that a call returned and that stays on the server

@@ -37,6 +37,8 @@ PARAMETER = ParameterSchema(
     methods=[METHOD],
     extras={"setpoints": ({"shape": (3,)},)},
     names_instrument=False,
+    relations=["depends_on"],
+    unpacks_itself=True,
     special=["__str__"],
     lent_by="",
 )
