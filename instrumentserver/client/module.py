@@ -138,7 +138,7 @@ class RemoteNode(NestedAttributes, Additions):
             raise AttributeError(
                 f"{self._path}.{name} is a parameter and cannot be replaced; set its value with {name}({value!r})"
             )
-        elif name in self._methods and callable(value):
+        elif callable(value) and (name in self._methods or callable(getattr(type(self), name, None))):
             # Somebody puts another function in its place, which calls from here will find.
             super().__setattr__(name, value)
             self._shadowed = self._shadowed | {name}
@@ -150,6 +150,7 @@ class RemoteNode(NestedAttributes, Additions):
     def __delattr__(self, name: str) -> None:
         if name in self._shadowed:
             self._shadowed = self._shadowed - {name}
+            vars(self).pop(name, None)
             self._show(self._schema)
         elif name in vars(self) and name not in vars(self).get("_shortcuts", ()):
             super().__delattr__(name)

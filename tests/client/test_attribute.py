@@ -6,6 +6,7 @@ import math
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -303,6 +304,18 @@ def test_a_function_in_a_method_s_place_is_called_from_here(
         assert wired.add(1) == "patched"
         assert wired.call_add() == onlooker.see("wired.add(1, 1)") == 2
     assert wired.add(1) == 2
+
+
+def test_a_function_in_the_place_of_one_of_qcodes_s_own_methods(wired: Wired) -> None:
+    with patch.object(wired, "ask", return_value="5") as ask:
+        assert wired.ask("*IDN?") == "5"
+    ask.assert_called_once_with("*IDN?")
+    wired.write_raw = len  # type: ignore[method-assign,assignment]
+    assert wired.write_raw("abc") == 3  # type: ignore[func-returns-value,comparison-overlap]
+    del wired.write_raw
+    for method in (wired.ask, wired.write_raw):
+        with pytest.raises(NotImplementedError):
+            method("*IDN?")
 
 
 def test_a_function_in_a_method_s_place_stays_when_the_tree_changes(
