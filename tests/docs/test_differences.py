@@ -45,7 +45,7 @@ from .differing import Differing
 TESTS: Final = Path(__file__).parents[1]
 PAGE: Final = TESTS.parent / "docs" / "reference" / "differences.md"
 ELSEWHERE: Final = {
-    "classes that derive from `InstrumentBase` alone": "process/test_lab.py::test_an_instrument_that_qcodes_does_not_register",
+    "classes that derive from": "process/test_lab.py::test_an_instrument_that_qcodes_does_not_register",
     "two threads in one driver": "server/test_calls.py::test_calls_on_one_instrument_are_serial",
     "an instrument that calls back": "server/test_calls.py::test_a_call_that_comes_back_is_refused_with_the_chain",
     "Ctrl-C during a call": "process/test_notebook.py::test_server_finishes_the_call_that_was_interrupted",

@@ -1,0 +1,60 @@
+"""One server for all conformance tests, and instruments made here or there in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import pytest
+from qcodes.instrument import Instrument
+
+from instrumentserver import Server, list_servers, start_server
+
+from .cases import Case
+from .looking import differences, look_at
+
+Make = Callable[..., Any]
+"""Makes an instrument of a class, with a name and what else the constructor gets."""
+
+
+@pytest.fixture(scope="package")
+def home() -> Iterator[Server]:
+    """Return the server of all conformance tests."""
+    server = start_server("conformance")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_server_left() -> Iterator[None]:
+    """Close the instruments that a test made, and leave the server for the next one."""
+    yield
+    Instrument.close_all()
+    for server in list_servers():
+        for instrument in server.instruments.values():
+            instrument.close()
+
+
+@pytest.fixture(params=["local", "remote"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Return what makes an instrument: in this process for one run of the test, on a server for the other."""
+    place: Literal["local", "remote"] = request.param
+    if place == "local":
+        return lambda cls, *args, **kwargs: cls(*args, **kwargs)
+    home: Server = request.getfixturevalue("home")
+    return home.create
+
+
+@pytest.fixture(scope="package")
+def differing(home: Server) -> Callable[[Case], Mapping[str, list[str]]]:
+    """Return what tells by aspect how the two sides of a case differ; each case is looked at once."""
+    known: dict[str, Mapping[str, list[str]]] = {}
+
+    def differ(case: Case) -> Mapping[str, list[str]]:
+        if case.name not in known:
+            known[case.name] = {
+                aspect: differences(aspect, *sides) for aspect, sides in look_at(case, home).items()
+            }
+        return known[case.name]
+
+    return differ
