@@ -132,6 +132,9 @@ class RemoteNode(NestedAttributes, Additions):
         return get_attribute(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if self._is_built and isinstance(value, Metadatable) and self._has_as(name, value):
+            # As drivers write it, self.x = self.add_parameter("x"): it is there already.
+            return
         if not self._is_built or name in _LOCAL or name in _AS_QCODES or is_local_part(value):
             super().__setattr__(name, value)
         elif name in self.parameters and name not in self._schema.attributes:
@@ -156,6 +159,11 @@ class RemoteNode(NestedAttributes, Additions):
             super().__delattr__(name)
         else:
             self.delattr(name)
+
+    def _has_as(self, name: str, part: object) -> bool:
+        """Return whether a part of QCoDeS's has this name here."""
+        named = (self.parameters, self.functions, self.submodules)
+        return any(parts.get(name) is part for parts in named)
 
     def _is_kept_there(self, name: str, value: object) -> bool:
         """Return whether an attribute that is to be set belongs to the object on the server."""

@@ -343,3 +343,16 @@ def test_a_tuple_of_remote_channels_made_here(plain: Plain) -> None:
     assert list(plain.snapshot()["submodules"]["chosen"]["channels"]) == ["plain_ch1", "plain_out2"]
     plain.update()
     assert plain.chosen is chosen
+
+
+def test_a_part_may_be_assigned_under_the_name_that_it_has(plain: Any) -> None:
+    plain.there = plain.add_parameter("there", set_cmd=None, get_cmd=None, initial_value=1)
+    plain.here = plain.add_parameter("here", get_cmd=lambda: 2)
+    plain.ch1 = plain.ch1
+    plain.outs = plain.outs
+    plain.ch1.v = plain.ch1.v
+    assert (plain.there(), plain.here(), plain.ch1.v()) == (1, 2, 0)
+    plain.grow("late")
+    assert plain.here() == 2
+    with pytest.raises(AttributeError, match="is a parameter and cannot be replaced"):
+        plain.there = 3

@@ -125,7 +125,7 @@ MOCKS = (
     _mock(
         "DummyInstrumentWithMeasurement",
         "measuring",
-        setter_instr=Base(f"{_MOCK}:DummyInstrument", "setter", ""),
+        setter_instr=Base(f"{_MOCK}:DummyInstrument", "setter"),
         random=("v1", "v2"),
     ),
     _mock(

@@ -49,12 +49,18 @@ def make(request: pytest.FixtureRequest) -> Make:
 def differing(home: Server) -> Callable[[Case], Mapping[str, list[str]]]:
     """Return what tells by aspect how the two sides of a case differ; each case is looked at once."""
     known: dict[str, Mapping[str, list[str]]] = {}
+    failed: dict[str, Exception] = {}
 
     def differ(case: Case) -> Mapping[str, list[str]]:
+        if case.name in failed:
+            raise failed[case.name]
         if case.name not in known:
-            known[case.name] = {
-                aspect: differences(aspect, *sides) for aspect, sides in look_at(case, home).items()
-            }
+            try:
+                sides = look_at(case, home)
+            except Exception as error:
+                failed[case.name] = error
+                raise
+            known[case.name] = {aspect: differences(aspect, *both) for aspect, both in sides.items()}
         return known[case.name]
 
     return differ

@@ -85,9 +85,9 @@ def _look_from(
             thing = getattr(thing, part)
         return thing
 
-    args = [resolved(argument) for argument in case.args]
-    kwargs = {name: resolved(argument) for name, argument in case.kwargs.items()}
     try:
+        args = [resolved(argument) for argument in case.args]
+        kwargs = {name: resolved(argument) for name, argument in case.kwargs.items()}
         instrument = make(case.driver, case.name, *args, **kwargs)
         if "timeout" in instrument.parameters:
             instrument.timeout(_TIMEOUT)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from qcodes.instrument import ChannelTuple, InstrumentBase
+from qcodes.math_utils import FieldVector
 from qcodes.parameters import Function, ParameterBase
 from qcodes.validators import Arrays, Validator
 
@@ -71,7 +72,7 @@ def plain(value: Any) -> Any:
         return [type(value).__name__, *map(plain, value)]
     if isinstance(value, set | frozenset):
         return [type(value).__name__, *sorted(str(plain(item)) for item in value)]
-    if isinstance(value, str | Enum | np.generic | int | float | complex | bytes | None):
+    if isinstance(value, str | FieldVector | Enum | np.generic | int | float | complex | bytes | None):
         return f"{type(value).__name__} {value!r}"
     return "object"
 
