@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.observing import claims
+from conformance.plain import has_raised, outcome
+from conformance.subject import Looks, Subject, is_one_of
 from qcodes.instrument import Instrument
 from qcodes.parameters import Parameter, ParameterBase
-
-from .observing import claims
-from .plain import has_raised, outcome
-from .subject import Looks, Subject, is_one_of
 
 __all__ = [
     "look_at_caches",

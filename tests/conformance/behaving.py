@@ -10,13 +10,12 @@ from types import MethodType
 from typing import Any
 
 import numpy as np
+from conformance.kinds import Mode
 from qcodes.instrument import ChannelList, Instrument, InstrumentChannel
 from qcodes.parameters import Parameter, ParameterBase
 from qcodes.utils import QCoDeSDeprecationWarning
 from qcodes.validators import Anything, Enum, Ints, MultiType, Numbers, Strings
 from typing_extensions import deprecated
-
-from .kinds import Mode
 
 __all__ = ["Acting", "Bay", "Colliding", "Overheated"]
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 import numpy as np
+from conformance.kinds import Mode
+from conformance.plain import class_name, masked, outcome
+from conformance.subject import Looks, Subject
 from qcodes import validators
 from qcodes.instrument import Instrument
 from qcodes.validators import (
@@ -30,10 +33,6 @@ from qcodes.validators import (
     Strings,
     Validator,
 )
-
-from .kinds import Mode
-from .plain import class_name, masked, outcome
-from .subject import Looks, Subject
 
 __all__ = ["VALIDATORS", "Checking", "Even", "look_at_validators"]
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
+from conformance.cases import Case
+from conformance.looking import Make, differences, look_at
 from qcodes.instrument import Instrument
 
 from instrumentserver import Server, list_servers, start_server
-
-from .cases import Case
-from .looking import differences, look_at
-
-Make = Callable[..., Any]
-"""Makes an instrument of a class, with a name and what else the constructor gets."""
 
 
 @pytest.fixture(scope="package")

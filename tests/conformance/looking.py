@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from conformance import acting, observing
+from conformance.cases import Base, Case, find_class
+from conformance.subject import Looks, Subject
 from qcodes.instrument import Instrument
 
 from instrumentserver import Server
 
-from . import acting, observing
-from .cases import Base, Case, find_class
-from .subject import Looks, Subject
-
-__all__ = ["ASPECTS", "Look", "Seen", "differences", "look_at"]
+__all__ = ["ASPECTS", "Look", "Make", "Seen", "differences", "look_at"]
 
 Seen = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
 """By aspect, what was seen of the local instrument and of the remote one."""
+
+Make = Callable[..., Any]
+"""Makes an instrument of a class, with a name and what else the constructor gets."""
 
 Look = Callable[[Subject], Looks]
 """Looks at one aspect of an instrument."""
@@ -68,9 +70,7 @@ def differences(aspect: str, local: Mapping[str, Any], remote: Mapping[str, Any]
     ]
 
 
-def _look_from(
-    case: Case, make: Callable[..., Any], aspects: Mapping[str, Look]
-) -> dict[str, dict[str, Any]]:
+def _look_from(case: Case, make: Make, aspects: Mapping[str, Look]) -> dict[str, dict[str, Any]]:
     bases: dict[str, Instrument] = {}
 
     def resolved(argument: Any) -> Any:

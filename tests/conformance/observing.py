@@ -10,6 +10,8 @@ from itertools import chain
 from operator import add
 from typing import Any
 
+from conformance.plain import class_name, has_raised, masked, outcome, plain
+from conformance.subject import Looks, Subject
 from qcodes.instrument import (
     ChannelList,
     ChannelTuple,
@@ -27,9 +29,6 @@ from qcodes.parameters import (
     ParameterBase,
     ParameterWithSetpoints,
 )
-
-from .plain import class_name, has_raised, masked, outcome, plain
-from .subject import Looks, Subject
 
 __all__ = [
     "claims",

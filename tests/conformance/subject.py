@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
+from conformance.cases import Case
+from conformance.plain import kind, plain
 from qcodes.instrument import ChannelTuple, Instrument, InstrumentBase
 from qcodes.parameters import Function, ParameterBase
-
-from .cases import Case
-from .plain import kind, plain
 
 __all__ = ["Looks", "Subject"]
 

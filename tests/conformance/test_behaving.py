@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conformance.behaving import Acting, Bay, Colliding, Overheated
+from conformance.kinds import Mode
+from conformance.looking import Make
 from qcodes.utils import QCoDeSDeprecationWarning
-
-from .behaving import Acting, Bay, Colliding, Overheated
-from .conftest import Make
-from .kinds import Mode
 
 
 @pytest.fixture

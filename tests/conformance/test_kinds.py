@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conformance.kinds import Counting, Kinds
+from conformance.looking import Make
 from qcodes.parameters import Parameter
 from qcodes.validators import Numbers
-
-from .conftest import Make
-from .kinds import Counting, Kinds
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conformance.looking import Make
 from drivers import Failing, Plain
 from qcodes.instrument import Instrument, find_or_create_instrument
 from qcodes.instrument_drivers.mock_instruments import (
@@ -16,8 +17,6 @@ from qcodes.instrument_drivers.mock_instruments import (
     MockParabola,
 )
 from qcodes.station import Station
-
-from .conftest import Make
 
 
 def test_an_instrument_is_found_by_name_and_class(make: Make) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
-
-from .cases import CASES, VISA, Case
-from .looking import ASPECTS
+from conformance.cases import CASES, VISA, Case
+from conformance.looking import ASPECTS
 
 pytestmark = pytest.mark.slow
 _MOST_SHOWN = 20

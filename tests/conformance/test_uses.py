@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from conformance.cases import CASES
+from conformance.looking import differences, look_at
+from conformance.using import look_at_uses
 
 from instrumentserver import Server
-
-from .cases import CASES
-from .looking import differences, look_at
-from .using import look_at_uses
 
 
 @pytest.mark.slow

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conformance.cases import CASES
+from conformance.checking import VALIDATORS, look_at_validators
+from conformance.looking import differences, look_at
 from qcodes import validators
 
 from instrumentserver import Server
-
-from .cases import CASES
-from .checking import VALIDATORS, look_at_validators
-from .looking import differences, look_at
 
 
 @pytest.mark.slow

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conformance.looking import Make
 from pyvisa.errors import InvalidSession, VisaIOError
 from qcodes.instrument import VisaInstrument
 from qcodes.instrument_drivers.AimTTi import AimTTiPL601
 from qcodes.instrument_drivers.Keysight import Keysight34465A
 from qcodes.instrument_drivers.stahl import Stahl
 from qcodes.instrument_drivers.weinschel import Weinschel8320
-
-from .conftest import Make
 
 ADDRESS = "GPIB::1::INSTR"
 SIMULATION = {"pyvisa_sim_file": "Weinschel_8320.yaml", "timeout": 0.05}

@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
+from conformance.behaving import Acting
+from conformance.kinds import Kinds
+from conformance.plain import outcome
+from conformance.subject import Looks, Subject
 from qcodes.parameters import (
     DelegateParameter,
     Parameter,
@@ -18,11 +22,6 @@ from qcodes.parameters import (
     combine,
 )
 from qcodes.utils import NumpyJSONEncoder
-
-from .behaving import Acting
-from .kinds import Kinds
-from .plain import outcome
-from .subject import Looks, Subject
 
 __all__ = ["look_at_uses"]
 
@@ -49,7 +48,7 @@ _OF_PARAMETERS: Final[Mapping[str, Callable[[Kinds], Any]]] = {
     "local delegate": lambda k: DelegateParameter("d", source=k.level, scale=2)(),
     "local scaled": lambda k: ScaledParameter(k.level, gain=2)(),
     "local scaled's metadata": lambda k: ScaledParameter(k.level, gain=2).snapshot()["metadata"],
-    "combined": lambda k: combine(k.level, k.rate, name="both").full_name,
+    "combined": lambda k: combine(k.level, k.rate, name="both").dimensionality,
     "an attribute of one's own": lambda k: (setattr(k.level, "note", 3), k.level.note)[1],
     "an attribute that is not there": lambda k: k.level.nothing,
     "a private attribute that is not there": lambda k: k.level._nothing,
@@ -106,7 +105,7 @@ _OF_INSTRUMENTS: Final[Mapping[str, Callable[[Acting], Any]]] = {
     "map": lambda a: list(map(a.add, [1, 2], [3, 4])),
     "attrgetter": lambda a: operator.attrgetter("front.v.unit")(a),
     "callable": lambda a: [callable(a.fit), callable(a.x), callable(a), inspect.iscoroutinefunction(a.fit)],
-    "delete a parameter's name": lambda a: (delattr(a, "x"), a.parameters["x"]()),
+    "delete a parameter's name": lambda a: delattr(a, "x"),
     "delete what is not there": lambda a: delattr(a, "nothing"),
     "hide a class attribute": lambda a: (setattr(a, "limit", 7), a.limit, delattr(a, "limit"), a.limit)[1::2],
     "delete a property": lambda a: delattr(a, "squared"),
