@@ -27,13 +27,13 @@ from .held import take_held
 from .instrument import RemoteInstrument
 from .link import Link
 from .module import RemoteModule
-from .parameter import (
+from .parameter import RemoteParameter
+from .parameter_kinds import (
     RemoteArrayParameter,
     RemoteBaseParameter,
     RemoteDelegateParameter,
     RemoteInstrumentRefParameter,
     RemoteMultiParameter,
-    RemoteParameter,
     RemoteParameterWithSetpoints,
 )
 from .session import Session, session_with

@@ -17,7 +17,7 @@ from .channels import RemoteChannelList, RemoteChannelTuple
 from .claim import claimed_class
 from .function import RemoteFunction
 from .module import RemoteModule, RemoteNode
-from .parameter import build_parameter
+from .parameter_kinds import build_parameter
 from .special import with_special_methods
 
 __all__ = ["build_part", "show_schema"]
