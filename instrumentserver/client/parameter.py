@@ -119,9 +119,9 @@ class AnyRemoteParameter(NestedAttributes, RemoteMetadatable, ParameterBase):
         """Read the raw value from the hardware, without parsing and scaling it."""
         return self._link.request(Op.CALL, self._path, "get_raw", [], {})
 
-    def set_raw(self, value: Any) -> None:
-        """Send a raw value to the hardware, without checking, scaling and stepping."""
-        self._link.request(Op.CALL, self._path, "set_raw", [value], {})
+    def set_raw(self, value: Any) -> Any:
+        """Send a raw value to the hardware, without checking, scaling and stepping; return what the driver does."""
+        return self._link.request(Op.CALL, self._path, "set_raw", [value], {})
 
     def _wrap_get(self, get_function: Callable[..., Any]) -> Callable[..., Any]:
         link, request, message = self._link, self._link.session.request, [Op.GET, self._path]
