@@ -32,7 +32,7 @@ from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import load_failure
 from instrumentserver.wire.messages import CHAINED, Op
 
-from .listening import is_listening, log_levels, tell
+from .listening import level_changes, log_levels, tell
 
 __all__ = ["Session", "introduce_as", "session_with", "time_limit"]
 
@@ -69,6 +69,7 @@ class Session:
         self._open: set[Connection] = set()
         self._record: Record | None = None
         self._told_levels: dict[str, int] | None = None
+        self._told_at = 0
 
     def request(self, request: list[Any]) -> list[Any]:
         """Send a request and return the reply, ``[version, value, ...]``, blocking until it is there.
@@ -80,7 +81,7 @@ class Session:
             CallTimeout: The time set with `time_limit` ran out; the request is carried out all the same.
             Exception: Whatever the driver raised.
         """
-        if not is_listening():
+        if level_changes() != self._told_at:
             self._tell_log_levels()
         work = current_work.get()
         if work is not None:
@@ -144,6 +145,8 @@ class Session:
 
     def _tell_log_levels(self) -> None:
         """Have the server forward what the loggers here want since their levels were changed."""
+        # First the number: a change meanwhile is seen the next time.
+        self._told_at = level_changes()
         levels = log_levels()
         if levels == self._told_levels:
             return
@@ -206,6 +209,7 @@ class Session:
         try:
             greet_server(sock, directory.token(), patience)
             connection = Connection(sock, self._new_codec())
+            self._told_at = level_changes()
             self._told_levels = log_levels()
             after = None if instead_of is None else instead_of.number
             connection.send({**introduction(), "log_levels": self._told_levels, "after": after})

@@ -238,7 +238,8 @@ def _describe_parameter(
         attributes=[part for part, member in members if not is_method(member)],
         methods=[describe_method(part, member, is_portable) for part, member in members if is_method(member)],
         extras={extra: value for extra, value in extras.items() if is_portable(value)},
-        relations=[relation for relation in RELATIONS if len(getattr(parameter, relation, ()))],
+        # Not by the properties: that of a ParameterWithSetpoints asks the driver for its setpoints.
+        relations=[relation for relation in RELATIONS if vars(parameter).get(f"_{relation}")],
         unpacks_itself=not _is_of_qcodes(type(parameter).unpack_self.__module__),
         names_instrument=type(parameter).underlying_instrument is not ParameterBase.underlying_instrument,
         special=[

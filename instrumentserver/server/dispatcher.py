@@ -318,7 +318,12 @@ class Dispatcher:
             hosted, is_new = self._instruments.create(
                 shipped, path, args, kwargs, if_exists=if_exists, beside=caller.met
             )
-        return [hosted.version.number, [self._describe(caller, hosted), is_new]]
+        try:
+            return [hosted.version.number, [self._describe(caller, hosted), is_new]]
+        except BaseException:
+            if is_new:
+                self._instruments.close(hosted.name, "could not be described, and was closed")
+            raise
 
     def _close(self, caller: Caller, path: str) -> list[Any]:
         hosted = self._instruments.get(path)

@@ -12,7 +12,7 @@ import pytest
 from drivers import Chatty, ChattyWarning, Onlooker
 
 from instrumentserver import Server, list_servers, start_server
-from instrumentserver.client.listening import is_listening, log_levels, tell
+from instrumentserver.client.listening import level_changes, log_levels, tell
 
 DRIVER: str = "drivers.chatty"
 
@@ -83,12 +83,25 @@ CHANGES: list[Callable[[], Any]] = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=["of a logger", "of the root", "of all"])
 def test_a_change_of_levels_is_noticed(change: Callable[[], Any]) -> None:
+    before = level_changes()
     log_levels()
-    assert is_listening()
+    assert level_changes() == before
     change()
-    assert not is_listening()
-    log_levels()
-    assert is_listening()
+    after = level_changes()
+    assert after != before
+    assert level_changes() == after
+
+
+def test_a_change_of_levels_reaches_every_server(
+    home: Server, new_name: Callable[[], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    other = start_server(new_name(), linger=5)
+    instruments = [home.create(Chatty, "one"), other.create(Chatty, "two")]
+    logging.getLogger(DRIVER).setLevel(logging.DEBUG)
+    for chatty in instruments:
+        chatty.log_one(logging.DEBUG, chatty.name)
+    assert [record.message for record in caplog.records if record.name == DRIVER] == ["one", "two"]
+    other.stop()
 
 
 LEVELS: dict[str, Callable[[], Any]] = {

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from drivers import Channel, Plain
 from qcodes.dataset import LinSweep, dond, initialise_or_create_database_at, load_or_create_experiment
 from qcodes.instrument import ChannelTuple, Instrument
-from qcodes.parameters import DelegateParameter, Parameter
-from qcodes.validators import LiteralValidator
+from qcodes.parameters import DelegateParameter, Parameter, ParameterWithSetpoints
+from qcodes.validators import Arrays, LiteralValidator
 
 from instrumentserver import Server, UnknownName
 
@@ -209,3 +210,58 @@ def test_an_error_that_a_signal_handler_raises_is_no_lost_server(server: Server)
         bell.join()
         signal.signal(signal.SIGUSR1, before)
     assert slow.parameters["IDN"].label == "IDN"
+
+
+# Making the proxy
+
+
+def test_making_the_proxy_asks_the_driver_for_no_setpoints(server: Server) -> None:
+    class Scope(Instrument):
+        def __init__(self, name: str, **kwargs: Any) -> None:
+            super().__init__(name, **kwargs)
+            self.asked = 0
+            self.add_parameter("axis", parameter_class=Axis, vals=Arrays(shape=(3,)))
+            self.add_parameter("trace", parameter_class=Trace, vals=Arrays(shape=(3,)))
+
+    class Axis(Parameter):
+        def get_raw(self) -> Any:
+            return np.arange(3.0)
+
+    class Trace(ParameterWithSetpoints):
+        @property
+        def setpoints(self) -> Any:
+            scope: Any = self.instrument
+            scope.asked += 1
+            return (scope.axis,)
+
+        @setpoints.setter
+        def setpoints(self, setpoints: Any) -> None:
+            """Leave them to the getter."""
+
+        def get_raw(self) -> Any:
+            return np.zeros(3)
+
+    local = Scope("local")
+    expected = local.asked
+    local.close()
+    scope: Any = server.create(Scope, "scope")
+    assert scope.asked == expected
+    assert list(scope.trace.setpoints) == [scope.axis]
+    assert scope.asked == expected + 1
+
+
+def test_an_instrument_that_cannot_be_described_is_closed(server: Server) -> None:
+    class Broken(Parameter):
+        @property
+        def gettable(self) -> bool:
+            raise RuntimeError("no hardware")
+
+    class Dark(Instrument):
+        def __init__(self, name: str, **kwargs: Any) -> None:
+            super().__init__(name, **kwargs)
+            self.add_parameter("broken", parameter_class=Broken, get_cmd=None, set_cmd=None)
+
+    with pytest.raises(RuntimeError, match="no hardware"):
+        server.create(Dark, "dark")
+    assert list(server.instruments) == []
+    server.create(Plain, "dark")
