@@ -103,9 +103,10 @@ class Caller:
                 patience = min(2 * patience, _LONGEST_PATIENCE)
                 cycle = find_cycle(lock.key, {key for key, _ in self.incoming}, self._all_waits())
                 if cycle and lock.key == max(wait.wanted for wait in cycle):
-                    lock.leave(place)
                     raise CallCycle(_text_of(cycle, [*self.incoming, self._link(path)]))
         except BaseException:
+            # A place that nobody waits at would keep the instrument from everybody behind it.
+            lock.leave(place)
             self._what = None
             raise
         finally:

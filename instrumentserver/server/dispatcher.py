@@ -221,7 +221,11 @@ class Dispatcher:
         values = []
         with caller.busy_with(hosted, Op.EACH, path):
             for operation, place, *arguments in requests:
-                target = hosted.target(place)
+                target = self._target(place)
+                if target.hosted is not hosted:
+                    raise UsageError(
+                        f"{place} is no part of {path}, and cannot be used together with its parts"
+                    )
                 if operation == Op.GET:
                     values.append(target.thing.get(*arguments))
                 elif operation == Op.SET:
@@ -287,8 +291,7 @@ class Dispatcher:
                 replies[each] = self._snapshot(caller, each, update)
             except Exception as error:  # noqa: BLE001  (the client raises it)
                 if self._instruments.get(each.partition(".")[0]) is not None:
-                    where = "server {name!r} (pid {pid})".format(**self._control.status())
-                    replies[each] = [0, None, dump_failure(error, where)]
+                    replies[each] = [0, None, dump_failure(error, caller.where)]
         return [0, replies]
 
     # Instruments

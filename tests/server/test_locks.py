@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
+import pytest
+
+from instrumentserver.server.caller import Caller
 from instrumentserver.server.locks import InstrumentLock, acquire_lock, share_lock
 
 
@@ -61,3 +65,34 @@ def test_a_timeout_is_kept() -> None:
 
 def test_keys_tell_locks_apart() -> None:
     assert len({Owner().lock.key for _ in range(10)}) == 10
+
+
+@pytest.mark.slow
+def test_a_search_for_cycles_that_fails_leaves_no_place_behind() -> None:
+    class Instrument(Owner):
+        name = "dac"
+        is_closed = False
+
+    def search() -> Any:
+        raise RuntimeError("no directory")
+
+    dac: Any = Instrument()
+    lock = dac.lock
+    lock.acquire()
+    errors: list[str] = []
+
+    def call() -> None:
+        caller = Caller("unix:here", {}, [], search, "server 'here'")
+        caller.incoming = [["elsewhere:1", "unix:there/meter"]]
+        try:
+            caller.begin(dac, "get", "dac.v")
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(10)
+    assert errors == ["no directory"]
+    assert not lock.places
+    lock.release()
+    assert lock.acquire(timeout=0)
