@@ -1,6 +1,6 @@
 """QCoDeS instruments in server processes, and proxies that QCoDeS cannot tell from the real thing."""
 
-from .client import RemoteInstrument, time_limit
+from .client import RemoteInstrument, Subscription, time_limit, wait_until
 from .errors import (
     CallCycle,
     CallTimeout,
@@ -38,6 +38,7 @@ __all__ = [
     "Server",
     "ServerLost",
     "Station",
+    "Subscription",
     "UnknownName",
     "UsageError",
     "connect",
@@ -47,4 +48,5 @@ __all__ = [
     "start_server",
     "stop_server",
     "time_limit",
+    "wait_until",
 ]

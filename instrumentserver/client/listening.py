@@ -10,23 +10,18 @@ from typing import Any, Final
 
 from instrumentserver.wire.classes import find_class_text
 
-__all__ = ["level_changes", "log_levels", "tell"]
+__all__ = ["log_levels", "tell", "told_levels"]
 
 _sentinel: Final = logging.getLogger("instrumentserver.client.sentinel")
-_cache: Final[dict[int, bool]] = getattr(_sentinel, "_cache", {})
-"""What `logging` remembers of a logger's level: it empties this, of every logger, whenever any level changes."""
-_changes: Final = [0]
+told_levels: Final[dict[Any, bool]] = getattr(_sentinel, "_cache", {})
+"""Who has told the levels of the loggers here as they are, as keys.
+
+It is the place where a logger remembers which levels it listens to; `logging` empties that of all loggers whenever
+the level of any one is changed.
+"""
 _most_levels: Final = 500
 _places: Final[dict[Any, Any]] = {}
 """Places that have warned already, for filters that show each once."""
-
-
-def level_changes() -> int:
-    """Return a number that is another one after any level of a logger was changed; costs some 50 ns."""
-    if not _cache:
-        _sentinel.isEnabledFor(logging.CRITICAL)
-        _changes[0] += 1
-    return _changes[0]
 
 
 def log_levels() -> dict[str, int]:

@@ -10,7 +10,8 @@ from qcodes.parameters import Parameter, ParameterBase
 from qcodes.parameters.parameter_base import ParameterSet
 from qcodes.validators import Arrays
 
-from instrumentserver.schema import ParameterSchema
+from instrumentserver.schema import ParameterSchema, SubscribeOptions
+from instrumentserver.transport.connection import frame_of
 from instrumentserver.wire.messages import Op
 
 from .attribute import (
@@ -28,6 +29,7 @@ from .claim import claimed_class
 from .link import Link
 from .metadatable import RemoteMetadatable
 from .method import RemoteMethod
+from .subscription import Subscription
 
 __all__ = ["AnyRemoteParameter", "RemoteParameter"]
 
@@ -123,8 +125,38 @@ class AnyRemoteParameter(NestedAttributes, RemoteMetadatable, ParameterBase):
         """Send a raw value to the hardware, without checking, scaling and stepping; return what the driver does."""
         return self._link.request(Op.CALL, self._path, "set_raw", [value], {})
 
+    def subscribe(
+        self,
+        *,
+        lossless: bool = False,
+        queue: int = 1000,
+        interval: float = 0.0,
+        deadband: float = 0.0,
+        period: float | None = None,
+    ) -> Subscription:
+        """Return a subscription to the changes of the value, whoever makes them; nothing is asked for yet.
+
+        Args:
+            lossless: Whether every change is wanted, in order; otherwise the newest is enough.
+            queue: How many changes are kept for a slow lossless subscriber, a count; the oldest are dropped first.
+            interval: Shortest time between two deliveries, seconds.
+            deadband: A number, or an array, that differs from the latest delivered one by no more than this, in
+                the parameter's unit, is no change.
+            period: How often the server is to read the parameter meanwhile, seconds: for a value that changes by
+                itself. None leaves that to the driver and to others.
+
+        Raises:
+            UsageError: One of these makes no sense.
+        """
+        options = SubscribeOptions(lossless, queue, interval, deadband, period)
+        subscription = Subscription(options, str(self._link.address(self._path)))
+        subscription.bind(self._link.session, self._path)
+        return subscription
+
     def _wrap_get(self, get_function: Callable[..., Any]) -> Callable[..., Any]:
         link, request, message = self._link, self._link.session.request, [Op.GET, self._path]
+        # It says the same each time: not to encode it again saves 0.4 us.
+        frame = frame_of(message)
 
         def get(*args: Any, **kwargs: Any) -> Any:
             """Return the value, read from the hardware by the server."""
@@ -132,7 +164,7 @@ class AnyRemoteParameter(NestedAttributes, RemoteMetadatable, ParameterBase):
                 raise TypeError("Trying to get a parameter that is not gettable.", f"getting {self}")
             if kwargs:
                 return link.request(Op.CALL, self._path, "get", list(args), kwargs)
-            reply = request([*message, *args] if args else message)
+            reply = request([*message, *args]) if args else request(message, frame)
             if reply[0] != link.version:
                 link.notice(reply[0])
             return reply[1]

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from instrumentserver.directory import Directory, Record
 from instrumentserver.errors import (
+    CallTimeout,
     ConnectFailed,
     InstrumentServerError,
     ProtocolError,
@@ -32,7 +33,7 @@ from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import load_failure
 from instrumentserver.wire.messages import CHAINED, Op
 
-from .listening import level_changes, log_levels, tell
+from .listening import log_levels, tell, told_levels
 
 __all__ = ["Session", "introduce_as", "session_with", "time_limit"]
 
@@ -43,6 +44,7 @@ _LAST_LINES: Final = 15
 _CRASH_LINES: Final = 30
 _PATIENCE: Final = 1.0
 """How long Ctrl-C waits for a busy server, seconds."""
+_LEAST_PATIENCE: Final = 0.25
 _MOST_LINES: Final = 200
 _time_limit: Final[ContextVar[float | None]] = ContextVar("time_limit", default=None)
 
@@ -69,10 +71,13 @@ class Session:
         self._open: set[Connection] = set()
         self._record: Record | None = None
         self._told_levels: dict[str, int] | None = None
-        self._told_at = 0
 
-    def request(self, request: list[Any]) -> list[Any]:
+    def request(self, request: list[Any], frame: bytes | None = None) -> list[Any]:
         """Send a request and return the reply, ``[version, value, ...]``, blocking until it is there.
+
+        Args:
+            request: The operation, the path, and the arguments.
+            frame: Its bytes, as `frame_of` returns them, where it is made often.
 
         Raises:
             NotPortable: Something in the request cannot travel. Nothing was sent.
@@ -81,13 +86,13 @@ class Session:
             CallTimeout: The time set with `time_limit` ran out; the request is carried out all the same.
             Exception: Whatever the driver raised.
         """
-        if level_changes() != self._told_at:
+        if self not in told_levels:
             self._tell_log_levels()
         work = current_work.get()
         if work is not None:
             chain = work.chain()
             if chain:
-                request = [CHAINED, chain, *request]
+                request, frame = [CHAINED, chain, *request], None
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -96,11 +101,11 @@ class Session:
             try:
                 if self._may_be_cut and connection.is_cut():
                     connection = self._reconnect(connection)
-                connection.send(request)
+                connection.send(request, frame)
             except OSError:
                 # The server never acts on an incomplete request, so this one may be sent again.
                 connection = self._reconnect(connection)
-                connection.send(request)
+                connection.send(request, frame)
             reply: list[Any] = connection.receive(_time_limit.get())
         except ProtocolError:
             self._discard(connection)
@@ -143,10 +148,53 @@ class Session:
         """
         self._idle.append(self._connect(patience=patience))
 
+    def open_events(self) -> Connection:
+        """Return a new connection over which the server tells events.
+
+        Raises:
+            ConnectFailed: The server is not there.
+        """
+        return self._connect(purpose="events")
+
+    def ask_in_passing(self, request: list[Any], patience: float) -> Any:
+        """Return the value of a reply, asked for on a connection of its own that does not keep the server alive.
+
+        Args:
+            request: As for `request`.
+            patience: How long each step may take, seconds.
+
+        Raises:
+            ConnectFailed: The server is not there.
+            ServerLost: It went away before it answered.
+            CallTimeout: It did not answer in time.
+        """
+        connection = self._connect(patience=patience, purpose="passing")
+        try:
+            connection.send(request)
+            reply = connection.receive(patience)
+        except (EOFError, OSError) as error:
+            if isinstance(error, InstrumentServerError):
+                raise
+            raise ServerLost(self._last_words("ended before it answered")) from None
+        finally:
+            self._close(connection)
+        if len(reply) > 2:
+            _finish(*reply[2:])
+        return reply[1]
+
+    def is_there(self) -> bool:
+        """Return whether it is worth while to connect: whether a local server has a record."""
+        scheme, _, name = self.address.partition(":")
+        return scheme != "unix" or self._directory.find(name) is not None
+
+    def reason(self) -> str:
+        """Return what is known about why the server is not there."""
+        return self._last_words("ended" if self._record is not None else "is not there")
+
     def _tell_log_levels(self) -> None:
         """Have the server forward what the loggers here want since their levels were changed."""
-        # First the number: a change meanwhile is seen the next time.
-        self._told_at = level_changes()
+        # First the note: a change meanwhile is seen the next time.
+        told_levels[self] = True
         levels = log_levels()
         if levels == self._told_levels:
             return
@@ -180,13 +228,17 @@ class Session:
 
     def abandon(self) -> None:
         """Close all connections at once, also those in use; in a forked child, the parent goes on using its own."""
-        for connection in self._open:
+        for connection in list(self._open):
             connection.close()
         self._open = set()
         self._idle = []
 
     def _connect(
-        self, instead_of: Connection | None = None, patience: float = HANDSHAKE_SECONDS
+        self,
+        instead_of: Connection | None = None,
+        patience: float = HANDSHAKE_SECONDS,
+        *,
+        purpose: str = "",
     ) -> Connection:
         """Return a new connection.
 
@@ -194,8 +246,12 @@ class Session:
             instead_of: One that was given up in the middle of a call. The server takes the new one into service
                 once that call has begun, or has a place in the line for its instrument: nothing overtakes it.
             patience: How long each step may take, seconds.
+            purpose: "events" to be told events over it, "passing" to look in without keeping the server alive.
         """
         directory = self._directory
+        limit = _time_limit.get()
+        if limit is not None and instead_of is None:
+            patience = min(patience, limit)
         scheme, _, name = self.address.partition(":")
         if scheme == "unix":
             record = directory.find(name)
@@ -205,14 +261,15 @@ class Session:
         try:
             sock = connect_socket(self.address, directory.socket_path(name), patience)
         except OSError as error:
-            raise ConnectFailed(self._last_words(f"does not take connections ({error})")) from error
+            raise self._not_connected(error, patience, f"does not take connections ({error})") from error
         try:
             greet_server(sock, directory.token(), patience)
             connection = Connection(sock, self._new_codec())
-            self._told_at = level_changes()
+            told_levels[self] = True
             self._told_levels = log_levels()
             after = None if instead_of is None else instead_of.number
-            connection.send({**introduction(), "log_levels": self._told_levels, "after": after})
+            wishes = {"log_levels": self._told_levels, "after": after, **({purpose: True} if purpose else {})}
+            connection.send({**introduction(), **wishes})
             if instead_of is not None:
                 instead_of.finish_sending()
             connection.number = connection.receive()["connection"]
@@ -220,10 +277,21 @@ class Session:
         except BaseException as error:
             sock.close()
             if isinstance(error, EOFError | OSError) and not isinstance(error, InstrumentServerError):
-                raise ConnectFailed(self._last_words("closed the connection at once")) from error
+                raise self._not_connected(error, patience, "closed the connection at once") from error
             raise
         self._open.add(connection)
         return connection
+
+    def _not_connected(self, error: Exception, patience: float, what: str) -> InstrumentServerError:
+        """Return the error for a connection that did not come about."""
+        if isinstance(error, TimeoutError) and patience == _time_limit.get():
+            return CallTimeout(f"no connection with {self.address} within {patience:g} s")
+        return ConnectFailed(self._last_words(what))
+
+    def close_events(self, connection: Connection) -> None:
+        """Close a connection that `open_events` returned, waking the thread that waits for events."""
+        connection.shutdown()
+        self._close(connection)
 
     def _reconnect(self, broken: Connection) -> Connection:
         self._close(broken)
@@ -234,7 +302,10 @@ class Session:
         """Close a connection without a defined position; what was asked on it comes before what is asked next."""
         try:
             with suppress(InstrumentServerError, OSError, EOFError):
-                self._idle.append(self._connect(connection, _PATIENCE))
+                # A caller in a hurry shall not wait for a server that hangs.
+                limit = _time_limit.get()
+                patience = _PATIENCE if limit is None else min(_PATIENCE, max(limit, _LEAST_PATIENCE))
+                self._idle.append(self._connect(connection, patience))
         finally:
             self._close(connection)
 

@@ -1,5 +1,7 @@
 """What an instrument looks like, as values: the message from which a proxy is built."""
 
+from .channel_values import refine, to_data, to_value
+from .channels import ChannelSchema, ChannelType
 from .description import (
     SPECIAL_METHODS,
     ChannelListSchema,
@@ -15,6 +17,7 @@ from .description import (
     PartSchema,
     SignatureSchema,
 )
+from .subscribing import SubscribeOptions
 from .validators import VALIDATOR_CODE, bind_sizes, validator_extension
 from .vectors import vector_extension
 
@@ -22,6 +25,8 @@ __all__ = [
     "SPECIAL_METHODS",
     "VALIDATOR_CODE",
     "ChannelListSchema",
+    "ChannelSchema",
+    "ChannelType",
     "ClassSchema",
     "FunctionSchema",
     "HeldSchema",
@@ -33,7 +38,11 @@ __all__ = [
     "ParameterSchema",
     "PartSchema",
     "SignatureSchema",
+    "SubscribeOptions",
     "bind_sizes",
+    "refine",
+    "to_data",
+    "to_value",
     "validator_extension",
     "vector_extension",
 ]

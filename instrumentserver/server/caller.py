@@ -77,7 +77,8 @@ class Caller:
         self._what = (operation, path, time.monotonic())
         while True:
             lock = hosted.lock
-            if not lock.acquire_now():
+            # `acquire_now` and, in `end`, `release` without their calls: 0.1 us.
+            if lock.places or not lock.take(False):
                 self._wait_for(lock, path)
             if lock is hosted.lock:
                 break
@@ -89,11 +90,13 @@ class Caller:
         self._held = lock
 
     def _wait_for(self, lock: InstrumentLock, path: str) -> None:
-        """Wait for an instrument's turn.
+        """Wait for an instrument's turn; whoever has it already, in this thread, does not.
 
         Raises:
             CallCycle: Whoever has it waits, over other servers, for an instrument of this chain of calls.
         """
+        if lock.acquire_now():
+            return
         place = lock.take_place()
         self._waits_for = lock
         try:
@@ -132,7 +135,9 @@ class Caller:
         lock = self._held
         self._held = self._what = None
         if lock is not None:
-            lock.release()
+            lock.drop()
+            if lock.places:
+                lock.call_next()
 
     @contextmanager
     def busy_with(self, hosted: Hosted, operation: str, path: str) -> Iterator[None]:

@@ -25,7 +25,7 @@ from instrumentserver.schema.description import ArgumentSchema
 from instrumentserver.transport.address import Address
 from instrumentserver.wire.classes import class_text
 
-from .hosted import Hosted, channel_part
+from .hosted import Hosted, channel_parts
 
 __all__ = [
     "RELATIONS",
@@ -33,6 +33,7 @@ __all__ = [
     "describe_method",
     "describe_part",
     "is_method",
+    "module_paths",
     "special_methods",
 ]
 
@@ -76,7 +77,7 @@ def describe_instrument(hosted: Hosted, is_portable: IsPortable, address_of: Add
     version = hosted.version.number
     modules = [
         _describe_module(module, path, parent, is_portable, paths, address_of)
-        for paths in [_paths(hosted)]
+        for paths in [module_paths(hosted)]
         for module, path, parent in paths.values()
     ]
     return InstrumentSchema(version, modules)
@@ -109,7 +110,7 @@ def describe_part(
 _Paths = dict[int, tuple[InstrumentBase, str, str]]
 
 
-def _paths(hosted: Hosted) -> _Paths:
+def module_paths(hosted: Hosted) -> _Paths:
     """Return every module once, with its path and its parent's, by identity, parents first.
 
     A channel that was added by its own name and in a list has the path of the own name.
@@ -127,8 +128,8 @@ def _walk(top: InstrumentBase, top_path: str, above: str) -> _Paths:
                 below.append((submodule, f"{path}.{name}"))
         for name, submodule in module.submodules.items():
             if isinstance(submodule, ChannelTuple):
-                for index, channel in enumerate(submodule):
-                    below.append((channel, f"{path}.{name}.{channel_part(submodule, index)}"))
+                for channel, part in zip(submodule, channel_parts(submodule), strict=False):
+                    below.append((channel, f"{path}.{name}.{part}"))
         new = [(found_module, place) for found_module, place in below if id(found_module) not in found]
         for found_module, place in new:
             found.setdefault(id(found_module), (found_module, place, path))

@@ -15,6 +15,7 @@ from instrumentserver.wire.messages import Op
 
 from .attributes import AttributeOperations
 from .caller import Caller
+from .channels import ChannelOperations
 from .cycles import Wait
 from .describe import describe_instrument, describe_part
 from .held import HeldObjects
@@ -111,6 +112,7 @@ class Dispatcher:
             Op.STOP: self._stop,
             Op.STOP_IF_UNUSED: self._stop_if_unused,
             **AttributeOperations(instruments.target, self._is_portable).table,
+            **ChannelOperations(instruments, self._is_portable).table,
             **held.table,
         }
 
@@ -121,19 +123,27 @@ class Dispatcher:
             Exception: Whatever the driver raised.
         """
         try:
-            handler = self._table[request[0]]
-            path = request[1]
+            operation, path = request[0], request[1]
+            handler = self._table[operation]
+            # The caller takes the operation's place: to cut it off would copy the list, for 0.1 us.
+            request[0] = caller
         except (TypeError, LookupError):
             raise UsageError(
                 f"{str(request)[:80]} is not a request that this server knows; "
                 f"install the same release of instrumentserver on both sides"
             ) from None
-        for hosted in caller.met if caller.incoming else ():
-            # Sharing its lock, and whatever uses it here, would wait for it.
-            caller.refuse_cycle(hosted, hosted.name)
-        if caller.met and request[0] in _BRING_TOGETHER:
+        if caller.met:
+            self._bring_together(caller, operation, path)
+        return handler(*request)
+
+    def _bring_together(self, caller: Caller, operation: str, path: str) -> None:
+        """Have an instrument and those that a request brings to it share a lock, if it may keep them."""
+        if caller.incoming:
+            for hosted in caller.met:
+                # Sharing its lock, and whatever uses it here, would wait for it.
+                caller.refuse_cycle(hosted, hosted.name)
+        if operation in _BRING_TOGETHER:
             self._instruments.join_locks([*caller.met, self._instruments.find(path.partition(".")[0])])
-        return handler(caller, *request[1:])
 
     # Parameters
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -165,6 +166,13 @@ def _path_of_module(module: InstrumentBase, hosted: Hosted) -> str:
 
 def channel_part(channels: ChannelTuple[Any], index: int) -> str:
     """Return the part of a path that names a channel of a list: its name, or its index where names repeat."""
-    name = str(channels[index].short_name)
-    is_unique = sum(channel.short_name == name for channel in channels) == 1
-    return name if is_unique and not name.isdigit() else str(index)
+    return channel_parts(channels)[index]
+
+
+def channel_parts(channels: ChannelTuple[Any]) -> list[str]:
+    """Return the parts of paths that name the channels of a list, in its order; see `channel_part`."""
+    names = [str(channel.short_name) for channel in channels]
+    counts = Counter(names)
+    return [
+        name if counts[name] == 1 and not name.isdigit() else str(index) for index, name in enumerate(names)
+    ]

@@ -49,6 +49,7 @@ class Instruments:
         server_id: Tells this server from every other one.
         held_target: Returns what is held under a path that begins with ``@``.
         before_close: Called with each instrument before it is closed, while its lock is held.
+        on_change: Called with the name of each instrument that came, went or changed its tree; never blocks.
     """
 
     def __init__(self, server_name: str, new_codec: Callable[[], Codec]) -> None:
@@ -63,6 +64,7 @@ class Instruments:
         self._guard = threading.Lock()
         self.held_target: Callable[[str], Target] = self._nothing_held
         self.before_close: Callable[[Hosted], None] = lambda hosted: None
+        self.on_change: Callable[[str], None] = lambda name: None
 
     def __iter__(self) -> Iterator[Hosted]:
         return iter(list(self._hosted.values()))
@@ -195,6 +197,8 @@ class Instruments:
             self._hosted[own_name] = hosted
             self._ended.pop(own_name, None)
             share_lock([hosted, *all_beside], list(self))
+        hosted.version.on_change = lambda: self.on_change(own_name)
+        self.on_change(own_name)
         logger.info("%s %s made", class_text(cls), name)
         return hosted
 

@@ -16,16 +16,27 @@ _numbers: Final = itertools.count(time.time_ns() // 1000)
 
 
 class Version:
-    """The number of the latest change of one instrument's tree."""
+    """The number of the latest change of one instrument's tree.
 
-    __slots__ = ("number",)
+    Attributes:
+        number: The number.
+        on_change: Called after each change, in the thread that made it.
+    """
+
+    __slots__ = ("number", "on_change")
 
     def __init__(self) -> None:
         self.number = next(_numbers)
+        self.on_change: Callable[[], None] = _nobody_cares
 
     def advance(self) -> None:
         """Give the tree a number that no tree had before."""
         self.number = next(_numbers)
+        self.on_change()
+
+
+def _nobody_cares() -> None:
+    pass
 
 
 def observe_tree(module: InstrumentBase, version: Version) -> None:

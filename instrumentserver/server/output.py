@@ -27,21 +27,17 @@ class Collected(list[list[Any]]):
         self._characters = 0
         self._lost = 0
 
-    def __bool__(self) -> bool:
-        return len(self) > 0 or self._lost > 0
-
     def add(self, kind: bool | str, content: Any, size: int) -> None:
         """Keep something of about ``size`` characters, unless there is too much already."""
         self._characters += size
         if self._characters > _MOST_CHARACTERS:
+            # What was lost is told at the end.
+            if self._lost:
+                self.pop()
             self._lost += 1
+            self.append([True, f"... and {self._lost} more lines, which are in the server's log\n"])
         else:
             self.append([kind, content])
-
-    def content(self) -> list[list[Any]]:
-        """Return everything; what was lost is told at the end."""
-        notice = [[True, f"... and {self._lost} more lines, which are in the server's log\n"]]
-        return [*self, *(notice if self._lost else [])]
 
     def forget(self) -> None:
         """Be empty."""
@@ -50,7 +46,7 @@ class Collected(list[list[Any]]):
 
     def take(self) -> list[list[Any]] | None:
         """Return everything, None for nothing, and be empty."""
-        taken = self.content() or None
+        taken = list(self) or None
         self.forget()
         return taken
 

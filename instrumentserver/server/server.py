@@ -22,12 +22,14 @@ from instrumentserver.schema import validator_extension, vector_extension
 from instrumentserver.transport.sockets import listen_socket
 from instrumentserver.wire.codec import Codec
 
+from .caller import Caller
 from .cycles import Wait
 from .dispatcher import Dispatcher
 from .forwarding import LogLevels
 from .handles import RemoteHandles, ServerHandles
 from .held import HeldObjects
 from .instruments import Instruments
+from .watches import Watches
 from .worker import Worker
 
 __all__ = ["InstrumentServer", "ServerOptions"]
@@ -82,6 +84,7 @@ class InstrumentServer:
         self._greeting: dict[Worker, None] = {}
         self._token = directory.token()
         self._had_client = False
+        self._was_used = False
         self._unused_since = time.monotonic()
         self._guard = threading.Lock()
         self._is_stopping = threading.Event()
@@ -94,11 +97,12 @@ class InstrumentServer:
         self.instruments.held_target = self._held.target
         self.instruments.before_close = self._held.drop_instrument
         self._log_levels = LogLevels()
+        self._where = f"server {options.name!r} (pid {os.getpid()})"
+        self._watches = Watches(self.instruments, self._poll_caller)
         handles = ServerHandles(self.address, self.instruments, remote)
         self._dispatcher = Dispatcher(
             self.instruments, self, self._is_portable, self._held, handles.address_of
         )
-        self._where = f"server {options.name!r} (pid {os.getpid()})"
 
     def publish(self, log: str) -> None:
         """Write the record, after which clients find the server."""
@@ -156,7 +160,7 @@ class InstrumentServer:
         for caller in callers:
             client = clients.setdefault(caller.session, {**caller.introduction, "connections": 0})
             client["connections"] += 1
-        activities = [caller.activity() for caller in callers]
+        activities = [caller.activity() for caller in (*callers, *self._watches.callers())]
         return {
             "name": self._options.name,
             "address": self.address,
@@ -166,6 +170,7 @@ class InstrumentServer:
             "instruments": {hosted.name: type(hosted.instrument).__qualname__ for hosted in self.instruments},
             "shared_kwargs": {name: repr(value) for name, value in self.instruments.shared.values().items()},
             "clients": list(clients.values()),
+            "watched": self._watches.counts(),
             "calls": [activity for activity in activities if activity and activity["operation"] != "status"],
             "python": platform.python_version(),
             "qcodes": qcodes.__version__,
@@ -175,6 +180,7 @@ class InstrumentServer:
         """Return the calls that wait for an instrument of this server and keep others waiting."""
         with self._guard:
             callers = [worker.caller for worker in self._workers if worker.caller is not None]
+        callers.extend(self._watches.callers())
         return [wait for wait in (caller.waits() for caller in callers) if wait is not None]
 
     def _all_waits(self) -> list[Wait]:
@@ -209,13 +215,14 @@ class InstrumentServer:
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._wake_out, selectors.EVENT_READ)
-            deadline: float | None = time.monotonic() + _FIRST_CLIENT_SECONDS
+            due: float | None = time.monotonic() + _FIRST_CLIENT_SECONDS
+            deadline = due
             while not self._is_stopping.is_set():
                 timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
                 ready = {key.fileobj for key, _ in selector.select(timeout)}
                 if not ready and deadline is not None and time.monotonic() >= deadline:
                     if self._is_used_by_servers():
-                        deadline = time.monotonic() + _ASK_AGAIN_SECONDS
+                        due = deadline = time.monotonic() + _ASK_AGAIN_SECONDS
                         continue
                     logger.info("nobody uses server %s any more", self._options.name)
                     return
@@ -223,15 +230,18 @@ class InstrumentServer:
                     self._wake_out.recv(4096)
                 if self._listener in ready and not self._is_stopping.is_set():
                     self._begin_connection()
-                deadline = self._deadline(deadline)
+                due = self._due(due)
+                # Who says his opening words is waited for, but changes nothing if he only looks in.
+                deadline = None if self._greeting else due
 
-    def _deadline(self, before: float | None) -> float | None:
+    def _due(self, before: float | None) -> float | None:
         """Return when to end if no client comes that is no server itself, None for never."""
         with self._guard:
-            if self._greeting or self._linger is None or self._has_users():
+            if self._linger is None or self._has_users():
                 return None
-            if before is not None:
+            if before is not None and not self._was_used:
                 return before
+            self._was_used = False
             return time.monotonic() + (self._linger if self._had_client else _FIRST_CLIENT_SECONDS)
 
     def is_used(self, asked: list[str]) -> bool:
@@ -254,7 +264,10 @@ class InstrumentServer:
         return self._remote.is_used(sorted(servers - {"", *asked}), [*asked, self.address])
 
     def _has_users(self) -> bool:
-        return any(worker.caller is None or not worker.caller.server for worker in self._workers)
+        return any(
+            worker.caller is None or not (worker.caller.server or worker.is_passing)
+            for worker in self._workers
+        )
 
     def _begin_connection(self) -> None:
         try:
@@ -282,6 +295,7 @@ class InstrumentServer:
             },
             self._where,
             self._log_levels,
+            self._watches,
             self._all_waits,
             self._introduced,
             self._ended,
@@ -294,7 +308,8 @@ class InstrumentServer:
         with self._guard:
             self._greeting.pop(worker, None)
             self._workers.add(worker)
-            self._had_client = True
+            if not worker.is_passing:
+                self._had_client = self._was_used = True
         caller = worker.caller
         if caller is None:
             return
@@ -320,7 +335,7 @@ class InstrumentServer:
         with self._guard:
             self._greeting.pop(worker, None)
             self._workers.discard(worker)
-            if not self._has_users():
+            if not (worker.is_passing or self._has_users()):
                 self._unused_since = time.monotonic()
             caller = worker.caller
             is_last = caller is not None and all(
@@ -345,6 +360,11 @@ class InstrumentServer:
 
     def _codec_with(self, handles: ServerHandles) -> Codec:
         return Codec([handles.extension(), validator_extension(), vector_extension()])
+
+    def _poll_caller(self) -> Caller:
+        """Return the one for whom watched parameters are read: the server itself."""
+        introduction = {"program": f"server {self._options.name}, for those who watch", "pid": os.getpid()}
+        return Caller(self.address, introduction, [], self._all_waits, self._where)
 
     def _new_codec(self) -> Codec:
         return self._codec_with(ServerHandles(self.address, self.instruments, self._remote))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import socket
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from instrumentserver.errors import InstrumentServerError, ProtocolError
 from instrumentserver.transport.chain import current_work
-from instrumentserver.transport.connection import Connection
+from instrumentserver.transport.connection import Connection, frame_of
 from instrumentserver.transport.handshake import HANDSHAKE_SECONDS, greet_client
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import dump_failure
@@ -21,9 +22,11 @@ from instrumentserver.wire.messages import CHAINED
 from .caller import Caller
 from .cycles import Wait
 from .dispatcher import Dispatcher
+from .events import ClientEvents
 from .forwarding import LogLevels
 from .handles import ServerHandles
 from .output import Collected, collect_printed
+from .watches import Watches
 
 __all__ = ["Worker"]
 
@@ -46,9 +49,13 @@ class Worker(threading.Thread):
         welcome: What a client is told at the beginning.
         where: The server, for the headings of tracebacks.
         log_levels: What the clients want to hear of.
+        watches: Follows what the clients watch.
         all_waits: Returns the calls that wait for an instrument, on all servers.
         on_introduced: Called with the worker once the client has proven himself; may block.
         on_ended: Called with the worker when the connection has ended.
+
+    Attributes:
+        is_passing: Whether the client only looks in, as one who searches: it keeps no server alive.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class Worker(threading.Thread):
         welcome: dict[str, Any],
         where: str,
         log_levels: LogLevels,
+        watches: Watches,
         all_waits: Callable[[], list[Wait]],
         on_introduced: Callable[[Worker], None],
         on_ended: Callable[[Worker], None],
@@ -74,11 +82,14 @@ class Worker(threading.Thread):
         self._welcome = welcome
         self._where = where
         self._log_levels = log_levels
+        self._watches = watches
         self._all_waits = all_waits
         self._on_introduced = on_introduced
         self._on_ended = on_ended
         self.caller: Caller | None = None
         self.number = next(_numbers)
+        self.is_passing = False
+        self._is_for_events = False
 
     def run(self) -> None:
         """Greet the client and serve him."""
@@ -94,7 +105,10 @@ class Worker(threading.Thread):
             self._on_ended(self)
             raise
         try:
-            self._serve(connection)
+            if self._is_for_events:
+                ClientEvents(connection, self._watches).run()
+            else:
+                self._serve(connection)
         except (EOFError, OSError):
             pass  # The client has gone; nobody is left to be told.
         except ProtocolError as error:
@@ -122,6 +136,8 @@ class Worker(threading.Thread):
         introduction = Connection(self._sock, Codec(), _INTRODUCTION_LIMITS).receive()
         if not isinstance(introduction, dict):
             raise ProtocolError("the first message is no introduction")
+        self._is_for_events = bool(introduction.pop("events", False))
+        self.is_passing = bool(introduction.pop("passing", False))
         self._sock.settimeout(None)
         connection = Connection(self._sock, self._new_codec(self._handles))
         self.caller = Caller(
@@ -157,8 +173,10 @@ class Worker(threading.Thread):
                 reply = handle(caller, request)
                 try:
                     if printed:
-                        send([*reply, printed.content()])
+                        send([*reply, list(printed)])
                         printed.forget()
+                    elif reply[1] is None:
+                        send(reply, _frame_of_nothing(reply[0]))
                     else:
                         send(reply)
                 finally:
@@ -177,3 +195,9 @@ class Worker(threading.Thread):
         # The frames hold the arguments and the instrument; nothing of them may outlive the call.
         error.__traceback__ = None
         connection.send([0, None, printed.take(), failure])
+
+
+@functools.lru_cache(64)
+def _frame_of_nothing(version: int) -> bytes:
+    """Return the bytes of the reply to a `set`, for instance: to encode them each time would take 0.3 us."""
+    return frame_of([version, None])

@@ -10,20 +10,32 @@ from typing import Any, Final
 from instrumentserver.errors import CallTimeout, NotPortable
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.framing import (
+    ALONE,
     DEFAULT_LIMITS,
-    MAGIC,
-    SHORT_HEAD,
+    HEAD_NUMBER,
+    HEAD_SIZE,
+    SHORT_HEADS,
     FrameReader,
     Limits,
     frame_head,
 )
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "frame_of"]
 
 _MOST_PARTS: Final = 512
 """Parts of one gathered write; POSIX guarantees 16, every system in use takes 1024."""
+_SHORT: Final = 4096
+_AT_ONCE: Final = getattr(socket, "MSG_DONTWAIT", 0)
+"""Has a single `send` not wait; 0 on systems that have no such flag."""
+_VERY_SHORT: Final = len(SHORT_HEADS)
 _LARGE: Final = 1 << 20
 """Messages of more bytes than this are held against the limits, and their memory is given back."""
+
+
+def frame_of(value: Any) -> bytes:
+    """Return the bytes of a value without arrays and handles, for `Connection.send`."""
+    message, _ = Codec().encode(value)
+    return frame_head(len(message)) + message
 
 
 class Connection:
@@ -40,7 +52,10 @@ class Connection:
 
     def __init__(self, sock: socket.socket, codec: Codec, limits: Limits = DEFAULT_LIMITS) -> None:
         self._sock = sock
-        self._read = FrameReader(sock.recv_into, limits).read
+        self._reader = FrameReader(sock.recv_into, limits)
+        self._store = self._reader.store
+        self._longest = HEAD_SIZE + limits.message
+        self._recv_into = sock.recv_into
         self._sendall = sock.sendall
         self._limits = limits
         self._encode = codec.encode
@@ -48,19 +63,56 @@ class Connection:
         self._trim = codec.trim
         self.number = 0
 
-    def send(self, value: Any) -> None:
+    def send(self, value: Any, frame: bytes | None = None) -> None:
         """Send one value, blocking until the system has taken all of it.
+
+        Args:
+            value: What to send.
+            frame: Its bytes, as `frame_of` returns them, where it is sent often.
 
         Raises:
             NotPortable: The value has no form on the wire, or is over the limits. Nothing was sent.
             OSError: The line is cut. The peer never acts on an incomplete value.
         """
+        if frame is not None:
+            self._sendall(frame)
+            return
         message, buffers = self._encode(value)
         size = len(message)
-        if buffers or size > _LARGE:
+        if size < _VERY_SHORT and not buffers:
+            self._sendall(SHORT_HEADS[size] + message)
+        elif buffers or size > _LARGE:
             self._send_large(message, buffers)
         else:
-            self._sendall(SHORT_HEAD(MAGIC, 0, size) + message)
+            self._sendall(frame_head(size) + message)
+
+    def send_now(self, value: Any) -> bytes | None:
+        """Send one short value as far as the system takes it without waiting.
+
+        Returns:
+            What it did not take, to be given to `send_rest` before anything else is sent; None if nothing was
+            sent, because the line is full or the value is not short.
+
+        Raises:
+            NotPortable: The value has no form on the wire. Nothing was sent.
+            OSError: The line is cut.
+        """
+        message, buffers = self._encode(value)
+        if buffers or len(message) > _SHORT or not _AT_ONCE:
+            return None
+        frame = frame_head(len(message)) + message
+        try:
+            return frame[self._sock.send(frame, _AT_ONCE) :]
+        except BlockingIOError:
+            return None
+
+    def send_rest(self, rest: bytes) -> None:
+        """Send what `send_now` returned, blocking until the system has taken it.
+
+        Raises:
+            OSError: The line is cut.
+        """
+        self._sendall(rest)
 
     def finish_sending(self) -> None:
         """Tell the peer that nothing more comes; what was sent arrives."""
@@ -79,15 +131,29 @@ class Connection:
             OSError: The line is cut.
             ProtocolError: The bytes are none of ours: close it.
         """
-        if timeout is None:
-            return self._decode(*self._read())
+        if timeout is not None:
+            return self._receive_within(timeout)
+        reader = self._reader
+        if not reader.ahead:
+            # Nearly every frame is short, has no buffers, and comes alone and whole. To read it here, and to compare
+            # its head as one number, spares the reader's calls: 0.25 us. Less than a head cannot be equal: its
+            # message would have a negative size.
+            store = self._store
+            size = self._recv_into(store)
+            if HEAD_NUMBER(store)[0] == ALONE + size and size <= self._longest:
+                return self._decode(store[8:size])
+            reader.took_in(size)
+        message, buffers = reader.read()
+        return self._decode(message, buffers)
+
+    def _receive_within(self, timeout: float) -> Any:
         self._sock.settimeout(timeout)
         try:
-            frame = self._read()
+            message, buffers = self._reader.read()
         except TimeoutError as error:
             raise CallTimeout(f"no answer within {timeout:g} s") from error
         self._sock.settimeout(None)
-        return self._decode(*frame)
+        return self._decode(message, buffers)
 
     def is_cut(self) -> bool:
         """Return whether the peer is known to have gone; False is no promise."""

@@ -79,6 +79,8 @@ class Codec:
         self._inside = 0
         self._sent: list[memoryview] = []
         self._received: Sequence[memoryview] = ()
+        # A bound method made once instead of for each message.
+        self._hook = self._load
         self._unpack: Callable[[Buffer], Any] = functools.partial(
             msgpack.unpackb, ext_hook=self._load, strict_map_key=False, unicode_errors="surrogatepass"
         )
@@ -138,7 +140,7 @@ class Codec:
         self._received = buffers
         try:
             value = _unpackb(
-                message, ext_hook=self._load, strict_map_key=False, unicode_errors="surrogatepass"
+                message, ext_hook=self._hook, strict_map_key=False, unicode_errors="surrogatepass"
             )
         except InstrumentServerError:
             self._inside = 0

@@ -25,12 +25,26 @@ import numpy as np
 
 from instrumentserver.errors import ProtocolError
 
-__all__ = ["DEFAULT_LIMITS", "MAGIC", "SHORT_HEAD", "FrameReader", "Limits", "frame_head"]
+__all__ = [
+    "ALONE",
+    "DEFAULT_LIMITS",
+    "HEAD_NUMBER",
+    "HEAD_SIZE",
+    "SHORT_HEADS",
+    "FrameReader",
+    "Limits",
+    "frame_head",
+]
 
-MAGIC: Final = b"iS"
+_MAGIC: Final = b"iS"
 _HEAD: Final = struct.Struct("!2sHI")
-SHORT_HEAD: Final = _HEAD.pack
-"""Makes the head of a frame without buffers, of `MAGIC`, 0 and the size of the message."""
+HEAD_SIZE: Final = _HEAD.size
+SHORT_HEADS: Final = tuple(_HEAD.pack(_MAGIC, 0, size) for size in range(256))
+"""What goes before a message of so many bytes without buffers; made once, for 0.06 us of each message."""
+HEAD_NUMBER: Final = struct.Struct("!Q").unpack_from
+"""Reads the head at the beginning of a store as one number."""
+ALONE: Final = int.from_bytes(SHORT_HEADS[0], "big") - HEAD_SIZE
+"""That number for a frame without buffers, less the size of the whole frame, bytes."""
 _UNPACK_HEAD: Final = _HEAD.unpack_from
 _READ_AHEAD: Final = 1 << 16
 
@@ -55,11 +69,8 @@ DEFAULT_LIMITS: Final = Limits()
 
 def frame_head(message_size: int, buffer_sizes: Sequence[int] = ()) -> bytes:
     """Return what goes before a message of ``message_size`` bytes and its buffers."""
-    if not buffer_sizes:
-        return SHORT_HEAD(MAGIC, 0, message_size)
-    return SHORT_HEAD(MAGIC, len(buffer_sizes), message_size) + struct.pack(
-        f"!{len(buffer_sizes)}Q", *buffer_sizes
-    )
+    head = _HEAD.pack(_MAGIC, len(buffer_sizes), message_size)
+    return head + struct.pack(f"!{len(buffer_sizes)}Q", *buffer_sizes) if buffer_sizes else head
 
 
 class FrameReader:
@@ -71,14 +82,23 @@ class FrameReader:
         limits: What a frame may claim.
 
     One thread at a time. After a `ProtocolError` the stream has no defined position: close it.
+
+    Attributes:
+        store: Where bytes come in. While there are none ahead, its owner may fill it himself; see `took_in`.
+        ahead: How many bytes have come in beyond the latest frame.
     """
 
     def __init__(self, recv_into: Callable[[memoryview], int], limits: Limits = DEFAULT_LIMITS) -> None:
         self._recv_into = recv_into
         self._limits = limits
-        self._store = memoryview(bytearray(_READ_AHEAD))
+        self.store = memoryview(bytearray(_READ_AHEAD))
+        self.ahead = 0
         self._start = 0
         self._end = 0
+
+    def took_in(self, size: int) -> None:
+        """Have the first ``size`` bytes of the store, and nothing else, be what has come in."""
+        self._start, self._end = 0, size
 
     def read(self) -> tuple[memoryview, Sequence[memoryview]]:
         """Return the next message and its buffers, blocking until they are complete.
@@ -89,37 +109,25 @@ class FrameReader:
             EOFError: The stream ended, between two frames or inside one.
             ProtocolError: The head is not one of ours, or claims more than the limits.
         """
-        if self._start == self._end:
-            # Nearly every frame is short, has no buffers, and comes alone and whole: one read, one view.
-            store = self._store
-            end = self._recv_into(store)
-            if end >= _HEAD.size:
-                magic, count, size = _UNPACK_HEAD(store)
-                if magic == MAGIC and not count and size == end - _HEAD.size <= self._limits.message:
-                    return store[_HEAD.size : end], ()
-            elif not end:
-                raise EOFError("the stream ended")
-            self._start, self._end = 0, end
-        return self._read_any()
-
-    def _read_any(self) -> tuple[memoryview, Sequence[memoryview]]:
-        self._need(_HEAD.size)
-        magic, count, size = _UNPACK_HEAD(self._store, self._start)
+        self._need(HEAD_SIZE)
+        magic, count, size = _UNPACK_HEAD(self.store, self._start)
         limits = self._limits
-        if magic != MAGIC:
-            raise ProtocolError(f"a frame begins with {magic!r} instead of {MAGIC!r}")
+        if magic != _MAGIC:
+            raise ProtocolError(f"a frame begins with {magic!r} instead of {_MAGIC!r}")
         if size > limits.message:
             raise ProtocolError(f"a message of {size} bytes is over the limit of {limits.message} bytes")
         if count > limits.buffers:
             raise ProtocolError(f"a frame with {count} buffers is over the limit of {limits.buffers}")
-        self._start += _HEAD.size
+        self._start += HEAD_SIZE
         sizes = self._read_sizes(count) if count else ()
         message = self._read_message(size)
-        return message, [self._read_buffer(length) for length in sizes]
+        buffers = [self._read_buffer(length) for length in sizes]
+        self.ahead = self._end - self._start
+        return message, buffers
 
     def _read_sizes(self, count: int) -> tuple[int, ...]:
         self._need(8 * count)
-        sizes = struct.unpack_from(f"!{count}Q", self._store, self._start)
+        sizes = struct.unpack_from(f"!{count}Q", self.store, self._start)
         self._start += 8 * count
         if sum(sizes) > self._limits.total:
             raise ProtocolError(
@@ -128,9 +136,9 @@ class FrameReader:
         return sizes
 
     def _read_message(self, size: int) -> memoryview:
-        if size <= len(self._store):
+        if size <= len(self.store):
             self._need(size)
-            message = self._store[self._start : self._start + size]
+            message = self.store[self._start : self._start + size]
             self._start += size
             return message
         return self._read_buffer(size)
@@ -142,7 +150,7 @@ class FrameReader:
         except MemoryError as error:
             raise ProtocolError(f"there is no memory for {size} bytes that a frame claims") from error
         filled = min(size, self._end - self._start)
-        view[:filled] = self._store[self._start : self._start + filled]
+        view[:filled] = self.store[self._start : self._start + filled]
         self._start += filled
         while filled < size:
             filled += self._receive(view[filled:])
@@ -152,12 +160,12 @@ class FrameReader:
         """Have ``size`` bytes, at most the read-ahead, in the store from its start on."""
         if self._start == self._end:
             self._start = self._end = 0
-        elif self._start + size > len(self._store):
-            rest = bytes(self._store[self._start : self._end])
+        elif self._start + size > len(self.store):
+            rest = bytes(self.store[self._start : self._end])
             self._start, self._end = 0, len(rest)
-            self._store[: self._end] = rest
+            self.store[: self._end] = rest
         while self._end - self._start < size:
-            self._end += self._receive(self._store[self._end :])
+            self._end += self._receive(self.store[self._end :])
 
     def _receive(self, into: memoryview) -> int:
         received = self._recv_into(into)

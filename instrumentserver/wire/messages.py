@@ -47,6 +47,10 @@ class Op:
     PART: Final = "part"
     ADD_PARAMETER: Final = "add_parameter"
     EACH: Final = "each"
+    # Channels: parameters by name
+    CHANNELS: Final = "channels"
+    READ_CHANNELS: Final = "read_channels"
+    WRITE_CHANNELS: Final = "write_channels"
     # Something that a call returned and that stays on the server
     STEP: Final = "step"
     ENTER: Final = "enter"

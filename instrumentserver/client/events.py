@@ -1,0 +1,339 @@
+"""The client's end of an event connection: one for each server, opened while somebody listens.
+
+What is said on it: `instrumentserver.server.events`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+from instrumentserver.errors import InstrumentServerError
+from instrumentserver.schema import SubscribeOptions
+from instrumentserver.transport.connection import Connection
+
+from .session import Session
+
+__all__ = ["EventStream", "Listener", "Subscribed", "stream_of"]
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 0.05
+"""How often a stream looks for a server that has gone."""
+_ANSWER_SECONDS: Final = 5.0
+
+
+class Subscribed(Protocol):
+    """What hears of one parameter. Called on the thread that receives: must not block."""
+
+    options: SubscribeOptions
+
+    def begun(self) -> None:
+        """Hear that the server is about to count the changes from 0."""
+
+    def changed(self, changes: list[Any], dropped: int) -> None:
+        """Hear of changes, in order, and how many were dropped before the first of them."""
+
+    def state_changed(self, state: str, reason: str) -> None:
+        """Hear that the parameter is "connected" or "disconnected"."""
+
+
+class Listener(Protocol):
+    """What hears of a server. Called on the thread that receives: must not block."""
+
+    def stream_connected(self) -> None:
+        """Hear that the server is there."""
+
+    def stream_disconnected(self, reason: str) -> None:
+        """Hear that the server is gone; the stream looks for it."""
+
+    def instruments_changed(self, names: list[str]) -> None:
+        """Hear that instruments were made, closed or made again, or that their tree changed."""
+
+
+class EventStream:
+    """Tells what happens on one server; finds it again when it was started anew.
+
+    There is one for each session, `stream_of`. It has a thread and a connection while somebody listens.
+
+    Args:
+        session: The session with the server.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._subscribed: dict[int, tuple[Subscribed, str]] = {}
+        self._numbers = itertools.count(1)
+        self._listeners: tuple[Listener, ...] = ()
+        self._connection: Connection | None = None
+        self._answers: dict[int, threading.Event] = {}
+        self._is_running = False
+        self._tried = threading.Event()
+        self._ended = threading.Event()
+        self._heard = time.monotonic()
+        self._guard = threading.RLock()
+        self._sending = threading.Lock()
+        self._table: dict[str, Callable[..., None]] = {
+            "state": self._state_changed,
+            "done": self._done,
+            "changed": self._instruments_changed,
+        }
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server is there now."""
+        return self._connection is not None
+
+    def time_since_last_heard(self) -> float:
+        """Return how long ago the server said anything, seconds; it says something every 5 s."""
+        return time.monotonic() - self._heard
+
+    # Who listens
+
+    def subscribe(self, subscribed: Subscribed, path: str) -> int:
+        """Have a parameter's changes be told, the present value first; return a number for `unsubscribe`.
+
+        Returns when the server knows of it, or is found not to be there: then it will, when it is.
+        """
+        with self._guard:
+            number = next(self._numbers)
+            self._subscribed[number] = subscribed, path
+            is_new = self._want_thread()
+        self._wait_until_tried()
+        if not is_new:
+            # The server takes no notice of what it was told when the connection was made.
+            self._ask("watch", [[number, path, list(subscribed.options)]])
+        return number
+
+    def unsubscribe(self, numbers: Iterable[int]) -> None:
+        """Have nothing more be told."""
+        with self._guard:
+            known = [number for number in numbers if self._subscribed.pop(number, None) is not None]
+            is_last = not self._is_wanted()
+        if known and not is_last:
+            self._ask("unwatch", known)
+        self._end_if_unwanted()
+
+    def hold(self, subscribed: Iterable[Subscribed]) -> None:
+        """Have only the newest change be kept for each, and nothing be told, until `resume`."""
+        self._ask("hold", self._numbers_of(subscribed))
+
+    def resume(self, subscribed: Iterable[Subscribed]) -> None:
+        """Have the newest change be told to each, and go on."""
+        self._ask("resume", self._numbers_of(subscribed))
+
+    def _numbers_of(self, subscribed: Iterable[Subscribed]) -> list[int]:
+        wanted = {id(each) for each in subscribed}
+        with self._guard:
+            return [number for number, (each, _) in self._subscribed.items() if id(each) in wanted]
+
+    def taken(self, number: int, count: int) -> None:
+        """Tell the server how many changes have been taken altogether: it sends as many more."""
+        self._send(["taken", number, count])
+
+    def add_listener(self, listener: Listener) -> None:
+        """Have a listener hear of the server; it keeps the connection open."""
+        with self._guard:
+            self._listeners = (*self._listeners, listener)
+            is_new = self._want_thread()
+            is_connected = self.is_connected and not is_new
+        self._wait_until_tried()
+        if is_connected:
+            listener.stream_connected()
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Have a listener not hear any more."""
+        with self._guard:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+        self._end_if_unwanted()
+
+    # Asking
+
+    def _wait_until_tried(self) -> None:
+        """Wait until the server was asked for what is wanted, or found not to be there."""
+        if threading.current_thread() is not self._thread:
+            self._tried.wait(_ANSWER_SECONDS)
+
+    def _ask(self, kind: str, content: list[Any]) -> None:
+        """Ask for something and wait until the server has done it; nothing happens if it is not there."""
+        if not content:
+            return
+        request = next(self._numbers)
+        answer = self._answers[request] = threading.Event()
+        try:
+            if self._send([kind, request, content]) and threading.current_thread() is not self._thread:
+                answer.wait(_ANSWER_SECONDS)
+        finally:
+            self._answers.pop(request, None)
+
+    def _send(self, message: list[Any]) -> bool:
+        """Send a message; return whether there was a connection for it."""
+        with self._sending:
+            connection = self._connection
+            if connection is None:
+                return False
+            try:
+                connection.send(message)
+            except OSError:
+                return False  # The receiving thread notices, too.
+            return True
+
+    # The receiving thread
+
+    _thread: threading.Thread | None = None
+
+    def _want_thread(self) -> bool:
+        """Make sure that there is a thread; return whether it is new."""
+        if self._is_running:
+            return False
+        self._is_running = True
+        self._tried.clear()
+        self._ended.clear()
+        self._thread = threading.Thread(
+            target=self._run, name=f"events of {self._session.address}", daemon=True
+        )
+        self._thread.start()
+        return True
+
+    def _is_wanted(self) -> bool:
+        return bool(self._subscribed or self._listeners)
+
+    def _end_if_unwanted(self) -> None:
+        with self._guard:
+            if self._is_wanted() or not self._is_running:
+                return
+            connection = self._connection
+            self._tried.clear()
+            self._ended.set()
+        if connection is not None:
+            self._session.close_events(connection)
+
+    def _run(self) -> None:
+        while True:
+            with self._guard:
+                if not self._is_wanted() or _is_ending:
+                    self._is_running = False
+                    self._tried.set()
+                    return
+                # It may have been set by one who left before another one came.
+                self._ended.clear()
+            try:
+                connection = self._session.open_events() if self._session.is_there() else None
+            except (InstrumentServerError, OSError):
+                connection = None
+            if connection is None:
+                self._tried.set()
+                self._ended.wait(_LOOK_SECONDS)
+                continue
+            self._connected(connection)
+            self._receive(connection)
+            self._disconnected(connection)
+
+    def _connected(self, connection: Connection) -> None:
+        with self._guard:
+            with self._sending:
+                self._connection = connection
+                wishes = [
+                    [number, path, list(subscribed.options)]
+                    for number, (subscribed, path) in self._subscribed.items()
+                ]
+            listeners = self._listeners
+            self._heard = time.monotonic()
+            for subscribed, _ in self._subscribed.values():
+                subscribed.begun()
+        request = next(self._numbers)
+        self._answers[request] = self._tried
+        self._send(["watch", request, wishes])
+        for listener in listeners:
+            self._tell(listener.stream_connected)
+
+    def _receive(self, connection: Connection) -> None:
+        receive, subscribed, table = connection.receive, self._subscribed, self._table
+        while True:
+            try:
+                entries = receive()
+            except (EOFError, OSError, InstrumentServerError):
+                return
+            self._heard = time.monotonic()
+            for entry in entries:
+                first = entry[0]
+                try:
+                    if type(first) is int:
+                        found = subscribed.get(first)
+                        if found is not None:
+                            found[0].changed(entry[1], entry[2])
+                    else:
+                        table[first](*entry[1:])
+                except Exception:
+                    logger.exception("an event could not be told: %.200s", entry)
+
+    def _disconnected(self, connection: Connection) -> None:
+        with self._sending:
+            self._connection = None
+        self._session.close_events(connection)
+        with self._guard:
+            subscribed = [each for each, _ in self._subscribed.values()]
+            listeners = self._listeners
+            answers = list(self._answers.values())
+        for answer in answers:
+            answer.set()
+        if self._ended.is_set() or not (subscribed or listeners):
+            return  # It was closed here.
+        reason = self._session.reason()
+        for each in subscribed:
+            self._tell(each.state_changed, "disconnected", reason)
+        for listener in listeners:
+            self._tell(listener.stream_disconnected, reason)
+
+    def _state_changed(self, number: int, state: str, reason: str) -> None:
+        found = self._subscribed.get(number)
+        if found is not None:
+            found[0].state_changed(state, reason)
+
+    def _done(self, request: int) -> None:
+        answer = self._answers.pop(request, None)
+        if answer is not None:
+            answer.set()
+
+    def _instruments_changed(self, names: list[str]) -> None:
+        for listener in self._listeners:
+            self._tell(listener.instruments_changed, names)
+
+    def _tell(self, told: Callable[..., None], *arguments: Any) -> None:
+        try:
+            told(*arguments)
+        except Exception:
+            logger.exception("an event could not be told to %r", told)
+
+
+_streams: Final[dict[Session, EventStream]] = {}
+_guard = threading.Lock()
+_is_ending: Final[list[bool]] = []
+
+
+def stream_of(session: Session) -> EventStream:
+    """Return the stream of a session; the same one every time."""
+    with _guard:
+        stream = _streams.get(session)
+        if stream is None:
+            if not _streams:
+                atexit.register(_is_ending.append, True)
+            stream = _streams[session] = EventStream(session)
+        return stream
+
+
+def _forget_all() -> None:
+    """Begin without streams in a forked child: the connections are its parent's."""
+    global _guard
+    _guard = threading.Lock()
+    _streams.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
