@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import gc
+import itertools
 import os
 import threading
 from typing import Any
@@ -32,6 +33,24 @@ class Colour(enum.Enum):
 
 class Stranger:
     """What cannot travel."""
+
+
+class Numbered(Exception):
+    """A failure with another text each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = itertools.count()
+
+    def __str__(self) -> str:
+        return f"failure number {next(self._numbers)}"
+
+
+def not_negative(value: float) -> float:
+    """Return the value, as parsers of drivers do."""
+    if value < 0:
+        raise ValueError(f"{value} is negative")
+    return value
 
 
 class Tap(InstrumentChannel):
@@ -87,6 +106,7 @@ class Source(Instrument):
         self.threads: list[threading.Thread] = []
         for each in ("x", "drifting", "scaled", "ramped", "read"):
             self._add(each)
+        self.x.get()
         self.scaled.scale = 10
         self.ramped.step = 1
         self._add("slow", get_cmd=self._read_slowly)
@@ -102,6 +122,9 @@ class Source(Instrument):
         self.add_parameter("friend", parameter_class=InstrumentRefParameter, set_cmd=None, get_cmd=None)
         self.add_parameter("same_x", parameter_class=DelegateParameter, source=self.x)
         self.add_parameter("twice_x", parameter_class=DelegateParameter, source=self.x, scale=0.5)
+        self.add_parameter(
+            "picky_x", parameter_class=DelegateParameter, source=self.x, get_parser=not_negative
+        )
         taps = [Tap(self, letter) for letter in "abc"]
         for tap in taps:
             self.add_submodule(tap.short_name, tap)
@@ -224,6 +247,14 @@ class Source(Instrument):
         """Have reading ``failing`` fail, until the text is empty."""
         self.failure = OSError(5, text) if text else None
 
+    def fail_with_numbers(self) -> None:
+        """Have reading ``failing`` fail from now on, with another text each time."""
+        self.failure = Numbered()
+
+    def hang_for(self, seconds: float) -> None:
+        """Have reading ``slow`` take that long, s."""
+        self.pause = seconds
+
     def poll_every(self, name: str, period: float | None) -> None:
         """Ask to have a parameter polled, as drivers do."""
         self.parameters[name].poll_period = period
@@ -295,6 +326,10 @@ class Borrower(Instrument):
         self.add_parameter("plain", set_cmd=None, get_cmd=None, initial_value=0)
         self.heard: list[Any] = []
         self._subscription: Any = None
+
+    def lend(self, source: Any) -> None:
+        """Have the parameter stand for another one."""
+        self.borrowed.source = source
 
     def watch(self, parameter: Any) -> None:
         """Watch a parameter of another instrument, as meta instruments do."""

@@ -20,7 +20,7 @@ from instrumentserver.transport.connection import Connection
 
 from .session import Session
 
-__all__ = ["EventStream", "Listener", "Subscribed", "stream_of"]
+__all__ = ["EventStream", "Listener", "Subscribed", "is_ending", "stream_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class EventStream:
         self._session = session
         self._subscribed: dict[int, tuple[Subscribed, str]] = {}
         self._numbers = itertools.count(1)
+        self._held: set[int] = set()
         self._listeners: tuple[Listener, ...] = ()
         self._connection: Connection | None = None
         self._answers: dict[int, threading.Event] = {}
@@ -108,13 +109,14 @@ class EventStream:
         self._wait_until_tried()
         if not is_new:
             # The server takes no notice of what it was told when the connection was made.
-            self._ask("watch", [[number, path, list(subscribed.options)]])
+            self._ask("watch", [[number, path, list(subscribed.options), False]])
         return number
 
     def unsubscribe(self, numbers: Iterable[int]) -> None:
         """Have nothing more be told."""
         with self._guard:
             known = [number for number in numbers if self._subscribed.pop(number, None) is not None]
+            self._held.difference_update(known)
             is_last = not self._is_wanted()
         if known and not is_last:
             self._ask("unwatch", known)
@@ -122,11 +124,15 @@ class EventStream:
 
     def hold(self, subscribed: Iterable[Subscribed]) -> None:
         """Have only the newest change be kept for each, and nothing be told, until `resume`."""
-        self._ask("hold", self._numbers_of(subscribed))
+        numbers = self._numbers_of(subscribed)
+        self._held.update(numbers)
+        self._ask("hold", numbers)
 
     def resume(self, subscribed: Iterable[Subscribed]) -> None:
         """Have the newest change be told to each, and go on."""
-        self._ask("resume", self._numbers_of(subscribed))
+        numbers = self._numbers_of(subscribed)
+        self._held.difference_update(numbers)
+        self._ask("resume", numbers)
 
     def _numbers_of(self, subscribed: Iterable[Subscribed]) -> list[int]:
         wanted = {id(each) for each in subscribed}
@@ -240,7 +246,7 @@ class EventStream:
             with self._sending:
                 self._connection = connection
                 wishes = [
-                    [number, path, list(subscribed.options)]
+                    [number, path, list(subscribed.options), number in self._held]
                     for number, (subscribed, path) in self._subscribed.items()
                 ]
             listeners = self._listeners
@@ -315,6 +321,11 @@ class EventStream:
 _streams: Final[dict[Session, EventStream]] = {}
 _guard = threading.Lock()
 _is_ending: Final[list[bool]] = []
+
+
+def is_ending() -> bool:
+    """Return whether Python ends: a thread that stands still by then may hold any lock for ever."""
+    return bool(_is_ending)
 
 
 def stream_of(session: Session) -> EventStream:

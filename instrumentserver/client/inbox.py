@@ -176,7 +176,7 @@ class Loop(Inbox):
         give_up = None if timeout is None else time.monotonic() + timeout
         with self._has_come:
             while (taken := self._take()) is None:
-                left = None if give_up is None else give_up - time.monotonic()
+                left = None if give_up is None else min(give_up - time.monotonic(), threading.TIMEOUT_MAX)
                 if self.is_closed or (left is not None and left <= 0):
                     return None
                 self._has_come.wait(left)

@@ -183,7 +183,7 @@ class AnyRemoteParameter(NestedAttributes, RemoteMetadatable, ParameterBase):
             reply = request([Op.SET, path, value, kwargs] if kwargs else [Op.SET, path, value])
             if reply[0] != link.version:
                 link.notice(reply[0])
-            if self.on_set_callback is not None or self.global_on_set_callback is not None:
+            if self.on_set_callback is not None or type(self).global_on_set_callback is not None:
                 self._call_on_set_callback(value)
 
         set.__signature__ = _ONE_VALUE  # type: ignore[attr-defined]

@@ -11,11 +11,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from instrumentserver.schema import SubscribeOptions
+from instrumentserver.schema.subscribing import LARGE_UPDATE
 from instrumentserver.wire.values import shown
 
 from .callbacks import reference_to, run_later, takes_two, want_thread
-from .events import EventStream, stream_of
+from .events import EventStream, is_ending, stream_of
 from .inbox import Consumer, Inbox, Loop
 from .session import Session
 
@@ -73,6 +76,7 @@ class Subscription:
         self._base = 0
         self._taken = 0
         self._told = 0
+        self._is_large = False
         self._dropped = 0
         self._is_connected = False
         self._reason = "nobody has asked yet"
@@ -304,7 +308,10 @@ class Subscription:
             Update(change[0], change[1], change[2], 0, change[3] if len(change) > 3 else None)
             for change in changes
         ]
+        first = changes[0][0]
         with self._guard:
+            if type(first) is np.ndarray:
+                self._is_large = first.nbytes >= LARGE_UPDATE
             self._dropped += dropped
             self._received += len(updates)
             self.most_recent = updates[-1]
@@ -337,6 +344,8 @@ class Subscription:
         return None if self.most_recent is None else self.most_recent
 
     def _remove(self, token: Any) -> None:
+        if is_ending():
+            return
         with self._guard:
             inbox = self._inboxes.pop(token, None)
             if inbox is not None and not self._inboxes:
@@ -370,7 +379,8 @@ class Subscription:
         with self._guard:
             self._taken = max(self._taken, position)
             number, place = self._number, self._place
-            if not number or place is None or self._taken - self._told < (self.options.window + 1) // 2:
+            enough = 1 if self._is_large else (self.options.window + 1) // 2
+            if not number or place is None or self._taken - self._told < enough:
                 return
             self._told = self._taken
             count = self._told - self._base

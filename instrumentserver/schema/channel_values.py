@@ -100,16 +100,13 @@ def to_value(schema: ChannelSchema, data: Any) -> Any:
     Raises:
         UsageError: There are too many elements or none, or they have no meaning for the channel.
     """
+    if schema.is_guessed:
+        return _to_guessed(schema, data)
     if schema.is_array:
         return _to_array(schema, data)
-    if not isinstance(data, str | bytes | bytearray) and np.ndim(data):
-        if len(data) != 1:
-            raise UsageError(f"{schema.path}: it takes one element, not {len(data)}; write a scalar")
-        data = data[0]
-    if isinstance(data, np.generic | np.ndarray):
-        data = data.item()
-    if isinstance(data, bytes | bytearray):
-        data = _decoded(bytes(data))
+    data = _scalar(data)
+    if isinstance(data, list | tuple | np.ndarray):
+        raise UsageError(f"{schema.path}: it takes one element, not {len(data)}; write a scalar")
     if schema.type == ChannelType.ENUM:
         return schema.keys[_index(schema, data, is_number=True)]
     if schema.type == ChannelType.STRING:
@@ -263,6 +260,25 @@ def _no_choice(schema: ChannelSchema, value: Any) -> UsageError:
     return UsageError(f"{schema.path}: {_shown(value)} is none of its choices; they are {choices}")
 
 
+def _to_guessed(schema: ChannelSchema, data: Any) -> Any:
+    """Return what to set a parameter to that may take anything: what was written, or what that means."""
+    if schema.is_array or schema.type == ChannelType.ENUM:
+        try:
+            return to_value(schema._replace(is_guessed=False), data)
+        except UsageError:
+            pass  # It takes other values than the latest one, perhaps.
+    return _scalar(data)
+
+
+def _scalar(data: Any) -> Any:
+    """Return one element as a plain value, text for bytes; several as they are."""
+    if isinstance(data, list | tuple | np.ndarray) and np.ndim(data) and len(data) == 1:
+        data = data[0]
+    if isinstance(data, np.generic) or (isinstance(data, np.ndarray) and not data.ndim):
+        data = data.item()
+    return _decoded(bytes(data)) if isinstance(data, bytes | bytearray) else data
+
+
 def _to_number(schema: ChannelSchema, data: Any) -> int | float:
     try:
         if schema.type in (ChannelType.DOUBLE, ChannelType.FLOAT):
@@ -306,7 +322,7 @@ def _to_array(schema: ChannelSchema, data: Any) -> Any:
 
 
 def _check_count(schema: ChannelSchema, count: int) -> None:
-    if schema.count and count > schema.count and not schema.is_guessed:
+    if schema.count and count > schema.count:
         raise UsageError(f"{schema.path}: it takes at most {schema.count} elements, not {count}; write fewer")
 
 

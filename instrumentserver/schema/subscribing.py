@@ -8,9 +8,13 @@ from typing import Any, Final, NamedTuple
 
 from instrumentserver.errors import UsageError
 
-__all__ = ["SubscribeOptions"]
+__all__ = ["LARGE_UPDATE", "LONGEST_PERIOD", "SubscribeOptions"]
 
 _SHORTEST_PERIOD: Final = 1e-3
+LARGE_UPDATE: Final = 1 << 16
+"""Arrays of this many bytes are counted one by one by those who take them, so that few are on their way."""
+LONGEST_PERIOD: Final = 1e6
+"""Longest period of readings, seconds; a longer one is this."""
 _LONGEST_QUEUE: Final = 1_000_000
 _WINDOW: Final = 1024
 _NEWEST_WINDOW: Final = 4
@@ -61,7 +65,10 @@ class SubscribeOptions(NamedTuple):
             _number("deadband", self.deadband, 0.0, "the parameter's unit, 0 for none"),
             None
             if self.period is None
-            else _number("period", self.period, _SHORTEST_PERIOD, "seconds, None for no reading"),
+            else min(
+                _number("period", self.period, _SHORTEST_PERIOD, "seconds, None for no reading"),
+                LONGEST_PERIOD,
+            ),
         )
 
 

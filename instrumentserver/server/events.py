@@ -2,7 +2,7 @@
 
 ::
 
-    client -> server    ["watch", request, [[number, path, options], ...]]
+    client -> server    ["watch", request, [[number, path, options, whether it is held, if so], ...]]
                         ["unwatch", request, [number, ...]]
                         ["hold", request, [number, ...]]        ["resume", request, [number, ...]]
                         ["taken", number, changes taken altogether]
@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from instrumentserver.errors import InstrumentServerError, NotPortable, ProtocolError
+from instrumentserver.errors import InstrumentServerError, NotPortable, ProtocolError, UsageError
 from instrumentserver.schema import SubscribeOptions
 from instrumentserver.transport.connection import Connection
 
@@ -93,7 +93,7 @@ class ClientEvents:
                 message = self._connection.receive()
                 try:
                     self._table[message[0]](*message[1:])
-                except (TypeError, LookupError) as error:
+                except (TypeError, LookupError, ValueError, AttributeError, UsageError) as error:
                     raise ProtocolError(f"{str(message)[:80]} is no wish for events: {error}") from error
         finally:
             self._watches.close(self)
@@ -108,10 +108,14 @@ class ClientEvents:
     # What the client asks for
 
     def _watch(self, request: int, wishes: list[Any]) -> None:
-        for number, path, options in wishes:
+        for number, path, options, *is_held in wishes:
             if number in self._subscribers:
                 continue
+            if not isinstance(path, str):
+                raise TypeError(f"{path!r} is no path")
             subscriber = Subscriber(number, path, SubscribeOptions(*options).checked(), self)
+            if any(is_held):
+                subscriber.hold()
             self._subscribers[number] = subscriber
             self._watches.subscribe(subscriber)
         self._note(["done", request])

@@ -17,6 +17,7 @@ from .watch import Watch
 
 __all__ = ["Poller"]
 
+_LONGEST_WAIT: Final = 3600.0
 _IDLE_SECONDS: Final = 5.0
 """How long the thread waits for more to read before it ends."""
 
@@ -94,7 +95,7 @@ class Poller:
                     del self._due[watch]
                     self._wanted.discard(watch)
                     return watch
-                self._changed.wait(left)
+                self._changed.wait(min(left, _LONGEST_WAIT))
 
 
 def _holder(caller: Caller) -> Callable[[Hosted, str], AbstractContextManager[Any]]:

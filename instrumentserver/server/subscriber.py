@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from instrumentserver.schema import SubscribeOptions
+from instrumentserver.schema.subscribing import LARGE_UPDATE
 
 __all__ = ["Change", "Stream", "Subscriber"]
 
@@ -20,6 +21,8 @@ The timestamp is in seconds since 1970; the sequence counts the parameter's chan
 """
 
 _MOST_AT_ONCE: Final = 256
+_MOST_BYTES: Final = 64 << 20
+"""Bytes of arrays that are kept for a subscriber, and that may be on their way to it."""
 _NUMBERS: Final = "iufc"
 """Kinds of dtypes that have a distance."""
 
@@ -62,6 +65,7 @@ class Subscriber:
         self._deadband = options.deadband
         self._changes: deque[Change] = deque()
         self._dropped = 0
+        self._bytes = 0
         self._sent = 0
         self._taken = 0
         self._is_held = False
@@ -91,9 +95,12 @@ class Subscriber:
         with self._guard:
             changes = self._changes
             if len(changes) >= self.limit:
-                changes.popleft()
-                self._dropped += 1
+                self._drop_oldest()
             changes.append(change)
+            if type(change[0]) is np.ndarray:
+                self._bytes += change[0].nbytes
+                while self._bytes > _MOST_BYTES and len(changes) > 1:
+                    self._drop_oldest()
             if self._is_scheduled:
                 return True
             if self._is_held or self._sent - self._taken >= self._window:
@@ -102,6 +109,10 @@ class Subscriber:
         self.stream.ready(self)
         return True
 
+    def _drop_oldest(self) -> None:
+        self._dropped += 1
+        self._bytes -= _size(self._changes.popleft())
+
     def make_up(self, changes: list[Change], count: int) -> None:
         """Take the latest of ``count`` changes that were not offered one by one."""
         with self._guard:
@@ -109,6 +120,7 @@ class Subscriber:
             kept = queued[-self.limit :]
             self._dropped += len(self._changes) + count - len(kept)
             self._changes = deque(kept)
+            self._bytes = sum(map(_size, kept))
 
     def take(self, now: float) -> list[Any] | None:
         """Return ``[number, changes, dropped]`` to be sent, None if nothing may be sent now.
@@ -118,9 +130,13 @@ class Subscriber:
         with self._guard:
             self._is_scheduled = False
             self.due = 0.0
-            room = self._window - (self._sent - self._taken)
             changes = self._changes
-            if self._is_held or room <= 0 or not changes:
+            if self._is_held or not changes:
+                return None
+            size = _size(changes[0])
+            window = self._window if size < LARGE_UPDATE else min(self._window, max(2, _MOST_BYTES // size))
+            room = window - (self._sent - self._taken)
+            if room <= 0:
                 return None
             interval = self.options.interval
             if interval and self._together <= 0:
@@ -133,6 +149,8 @@ class Subscriber:
             count = min(room, len(changes), _MOST_AT_ONCE)
             self._together -= count
             taken = [changes.popleft() for _ in range(count)]
+            if self._bytes:
+                self._bytes -= sum(map(_size, taken))
             dropped, self._dropped = self._dropped, 0
             self._sent += count
             if changes and room > count:
@@ -151,12 +169,13 @@ class Subscriber:
         self.wake()
         with self._guard:
             self._is_held, self.limit = True, 1
-            self._dropped += max(0, len(self._changes) - 1)
             while len(self._changes) > 1:
-                self._changes.popleft()
+                self._drop_oldest()
 
     def resume(self) -> None:
         """Send the newest change, if there was any, and go on."""
+        # While only the newest one is kept still: those before it are not wanted.
+        self.wake()
         with self._guard:
             self._is_held, self.limit = False, self._usual_limit
         self._go_on()
@@ -190,3 +209,8 @@ class Subscriber:
             return bool(np.all(near | (one == other) | both_nan))
         except Exception:  # noqa: BLE001  (whatever class it is of, the one who sets must not suffer)
             return False
+
+
+def _size(change: Change) -> int:
+    """Return the size of an array, bytes; 0 for anything else."""
+    return change[0].nbytes if type(change[0]) is np.ndarray else 0

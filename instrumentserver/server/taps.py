@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from qcodes.parameters import DelegateParameter, ParameterBase
 
-from .kept import IMMUTABLE, kept_value
+from .kept import IMMUTABLE
 
 __all__ = ["Listener", "Tap", "tap_cache", "true_source", "untap_cache"]
 
@@ -87,12 +87,12 @@ def _tapped(parameter: ParameterBase, tap: Tap) -> Callable[..., None]:
     def update_with(*, value: Any, raw_value: Any, timestamp: datetime | None = None) -> None:
         frame = caller(1)
         code = frame.f_code
-        if code is set_code and tap.is_quiet:
+        if code is set_code and tap.is_quiet and type(value) in IMMUTABLE:
             with order:
                 fill(value=value, raw_value=raw_value, timestamp=timestamp)
                 if tap.is_quiet:  # Still: another thread may have changed it meanwhile.
                     tap.skipped += 1
-                    tap.recent.append((value if type(value) in IMMUTABLE else kept_value(value), time()))
+                    tap.recent.append((value, time()))
                 else:  # mypy does not know of other threads.
                     for listener in tap.listeners:  # type: ignore[unreachable]
                         listener(value, True)

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from qcodes.parameters import DelegateParameter, ParameterBase
 
+from instrumentserver.schema.subscribing import LONGEST_PERIOD
 from instrumentserver.wire.values import shown
 
 from .hosted import Hosted, Target
@@ -69,6 +70,11 @@ class Watch:
         self._waiting: list[Subscriber] = []
         self._guard = threading.RLock()
 
+    @property
+    def is_delegate(self) -> bool:
+        """Whether it follows a parameter that may delegate to another one one day."""
+        return isinstance(self.parameter, DelegateParameter)
+
     # Subscribers
 
     def add(self, subscriber: Subscriber) -> None:
@@ -108,11 +114,13 @@ class Watch:
 
     def attach(self, target: Target) -> None:
         """Follow what the path leads to now; nothing happens if it is what is followed already."""
-        parameter = target.thing
+        parameter: ParameterBase = target.thing
         with self._guard:
-            if parameter is self.parameter:
-                return
-            if self.parameter is not None:
+            if self.parameter is parameter:
+                if true_source(parameter)[0] is self._source:
+                    return
+                self.detach(f"{self.path} delegates to another parameter now")
+            elif self.parameter is not None:
                 self.detach(f"{self.path} was made anew")
             self.parameter, self._hosted = parameter, target.hosted
             self._source, self._delegates = true_source(parameter)
@@ -261,7 +269,8 @@ class Watch:
         with self._guard:
             self.wake()
             latest = self._latest
-            if latest is not None and len(latest) > 3 and latest[3] == failure:
+            # The text may tell the time or count: it is the way of failing that is told once.
+            if latest is not None and len(latest) > 3 and latest[3].split(":")[0] == failure.split(":")[0]:
                 self._serve_waiting(latest)
                 return
             self._sequence += 1
@@ -288,7 +297,7 @@ def _period_of(parameter: ParameterBase) -> float | None:
     if period is None:
         return None
     if isinstance(period, int | float) and period > 0:
-        return float(period)
+        return min(float(period), LONGEST_PERIOD)
     logger.warning("%s.poll_period is %s, no number of seconds over 0: not used", parameter, shown(period))
     return None
 

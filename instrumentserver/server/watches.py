@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from qcodes.parameters import ParameterBase
 
@@ -21,6 +21,9 @@ from .watch import Watch
 __all__ = ["EventStream", "Watches"]
 
 logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 0.5
+"""How often the sources of watched delegates are looked at."""
 
 
 class EventStream(Stream, Protocol):
@@ -75,6 +78,9 @@ class Watches:
                 watch = self._watches[subscriber.path] = Watch(subscriber.path, self)
                 self._bind(watch)
             watch.add(subscriber)
+        if watch.is_delegate:
+            with self._has_changed:
+                self._has_changed.notify()
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Do not tell a subscriber any more; a parameter without any is left as QCoDeS made it."""
@@ -130,19 +136,24 @@ class Watches:
     def _follow_changes(self) -> None:
         while True:
             with self._has_changed:
-                while not self._changed:
-                    self._has_changed.wait()
+                if not self._changed:
+                    # QCoDeS tells nobody when a delegate gets another source.
+                    self._has_changed.wait(_LOOK_SECONDS if self._has_delegates else None)
                 names, self._changed = sorted(self._changed), set()
             try:
                 with self._guard:
                     streams = list(self._streams)
                     for watch in list(self._watches.values()):
-                        if watch.path.partition(".")[0] in names:
+                        if watch.is_delegate or watch.path.partition(".")[0] in names:
                             self._bind(watch)
             except Exception:
                 logger.exception("following the changes of %s failed", ", ".join(names))
-            for stream in streams:
+            for stream in streams if names else ():
                 stream.tell_changed(names)
+
+    @property
+    def _has_delegates(self) -> bool:
+        return any(watch.is_delegate for watch in list(self._watches.values()))
 
     def _bind(self, watch: Watch) -> None:
         """Have a watch follow what its path leads to now."""

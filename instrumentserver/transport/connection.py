@@ -53,8 +53,8 @@ class Connection:
     def __init__(self, sock: socket.socket, codec: Codec, limits: Limits = DEFAULT_LIMITS) -> None:
         self._sock = sock
         self._reader = FrameReader(sock.recv_into, limits)
-        self._store = self._reader.store
-        self._longest = HEAD_SIZE + limits.message
+        # What is read at once is never over the limit.
+        self._store = self._reader.store[: HEAD_SIZE + limits.message]
         self._recv_into = sock.recv_into
         self._sendall = sock.sendall
         self._limits = limits
@@ -140,8 +140,8 @@ class Connection:
             # message would have a negative size.
             store = self._store
             size = self._recv_into(store)
-            if HEAD_NUMBER(store)[0] == ALONE + size and size <= self._longest:
-                return self._decode(store[8:size])
+            if HEAD_NUMBER(store)[0] == ALONE + size:
+                return self._decode(store[HEAD_SIZE:size])
             reader.took_in(size)
         message, buffers = reader.read()
         return self._decode(message, buffers)

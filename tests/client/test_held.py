@@ -53,9 +53,9 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     sent: list[Any] = []
     send = Session.request
 
-    def request(session: Session, request: list[Any]) -> list[Any]:
+    def request(session: Session, request: list[Any], frame: bytes | None = None) -> list[Any]:
         sent.append(request)
-        return send(session, request)
+        return send(session, request, frame)
 
     monkeypatch.setattr(Session, "request", request)
     return sent

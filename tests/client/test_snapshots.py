@@ -83,9 +83,9 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     sent: list[list[Any]] = []
     request = Session.request
 
-    def recorded(session: Session, message: list[Any]) -> list[Any]:
+    def recorded(session: Session, message: list[Any], frame: bytes | None = None) -> list[Any]:
         sent.append(message)
-        return request(session, message)
+        return request(session, message, frame)
 
     monkeypatch.setattr(Session, "request", recorded)
     return sent

@@ -485,3 +485,58 @@ def test_without_subscriptions_the_stream_lets_its_connection_go(server: Server,
     subscription = source.x.subscribe()
     subscription.add_callback(received.take)
     received.wait_for_number(2)
+
+
+def test_what_is_held_stays_held_over_a_restart(server: Server, source: Source) -> None:
+    received, free = Received(), Received()
+    subscription = source.count.subscribe(lossless=True)
+    subscription.add_callback(received.take)
+    source.count.subscribe(lossless=True).add_callback(free.take)
+    received.wait_for_number(1)
+    stream = stream_of(open_session(server.address))
+    stream.hold([subscription])
+    server.kill()
+    again = begin(server)
+    free.wait_for_number(2)
+    for value in (1, 2, 3):
+        again.count(value)
+    free.wait_for_value(3)
+    assert received.values == [0]
+    stream.resume([subscription])
+    received.wait_for_value(3)
+    assert received.values == [0, 3]
+
+
+def test_a_frozen_server_does_not_freeze_who_subscribes(
+    server: Server, source: Source, received: Received
+) -> None:
+    os.kill(server.pid, signal.SIGSTOP)
+    subscription = source.x.subscribe(lossless=True)
+    try:
+        adder = threading.Thread(target=subscription.add_callback, args=(received.take,), daemon=True)
+        adder.start()
+        adder.join(30)
+        assert not adder.is_alive()
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    received.wait_for_value(0.0)
+    source.x(1.0)
+    received.wait_for_value(1.0)
+
+
+def test_an_interrupted_subscriber_may_try_again(server: Server, source: Source, received: Received) -> None:
+    os.kill(server.pid, signal.SIGSTOP)
+    subscription = source.x.subscribe(lossless=True)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            subscription.add_callback(received.take)
+    finally:
+        timer.join()
+        os.kill(server.pid, signal.SIGCONT)
+    again = Received()
+    subscription.add_callback(again.take)
+    again.wait_for_number(1)
+    source.x(1.0)
+    again.wait_for_value(1.0)

@@ -50,7 +50,9 @@ def test_first_comes_the_present_value_and_when_it_was_set(source: Source, recei
 def test_first_comes_what_the_hardware_says_of_a_parameter_that_was_never_read(
     server: Server, received: Received
 ) -> None:
-    server.create(Source, "never_read", x=3.0).x.subscribe().add_callback(received.take)
+    source = server.create(Source, "never_read")
+    source.change("drifting", 3.0)
+    source.drifting.subscribe().add_callback(received.take)
     received.wait_for_number(1)
     assert received.values == [3.0]
 

@@ -367,6 +367,59 @@ def test_a_forked_child_that_ends_takes_nothing_from_its_parent(
     assert watcher.end() == (0, "", "")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_what_a_forked_child_does_with_its_parent_s_subscriptions_reaches_only_itself(
+    source: Source, watch: Callable[[str], Watcher]
+) -> None:
+    watcher = watch("""
+        import gc, warnings
+
+        warnings.simplefilter('ignore')
+        values, more = [], []
+
+        def take(update):
+            values.append(update.value)
+
+        def take_more(update):
+            more.append(update.value)
+
+        subscription = source.count.subscribe(lossless=True, queue=100_000)
+        subscription.add_callback(take)
+        other = source.other.subscribe(lossless=True)
+        other.add_callback(take_more)
+        subscription.wait_for(lambda value: value == 0, timeout=20)
+        source.raise_in_threads(30_000)
+        for turn in range(6):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)
+                if turn == 0:
+                    subscription.close(), other.close()
+                elif turn == 1:
+                    subscription.clear(), other.remove_callback(0)
+                elif turn == 2:
+                    del subscription, other, take, take_more
+                    gc.collect()
+                elif turn == 3:
+                    subscription.add_callback(take_more), other.add_callback(take)
+                elif turn == 4:
+                    wait = source.x.subscribe().wait_for(lambda value: True, timeout=15)
+                else:
+                    repr(subscription), subscription.is_connected, subscription.dropped, subscription.callbacks
+                sys.exit(0)
+            status = os.waitpid(child, 0)[1]
+            assert status == 0, (turn, status)
+        subscription.wait_for(lambda value: value == 30_000, timeout=30)
+        source.other(9)
+        other.wait_for(lambda value: value == 9, timeout=30)
+        while not more or more[-1] != 9 or values[-1] != 30_000:
+            time.sleep(0.001)
+        say(values == list(range(30_001)), more)
+    """)
+    assert watcher.hear() == "True [0, 9]"
+    assert watcher.end() == (0, "", "")
+
+
 def test_a_server_whose_last_client_subscribed_ends_after_its_linger(
     new_name: Callable[[], str],
 ) -> None:

@@ -277,6 +277,29 @@ def test_only_a_guess_is_refined() -> None:
     assert not refine(guess, {"a": 1}).settable
 
 
+@pytest.mark.parametrize(
+    ("latest", "data", "value"),
+    [
+        (None, "text", "text"),
+        (None, b"text", "text"),
+        (None, [5], 5),
+        (None, np.array([2.5]), 2.5),
+        (None, [1, 2], [1, 2]),
+        (2.5, 7, 7),
+        (False, "on", True),
+        (False, "maybe", "maybe"),
+        ([1, 2], [3, 4, 5], [3, 4, 5]),
+        ("text", 5, 5),
+    ],
+)
+def test_a_parameter_that_may_take_anything_is_set_to_what_was_written(
+    latest: Any, data: Any, value: Any
+) -> None:
+    schema = refine(channel(is_guessed=True), latest)._replace(is_guessed=True)
+    found = to_value(schema, data)
+    assert (type(found), found) == (type(value), value)
+
+
 def test_more_choices_than_channel_access_has_are_text() -> None:
     many = ChannelSchema("dac.x")._replace(**choices_kind([f"c{number}" for number in range(17)]))
     assert (many.type, many.choices) == (ChannelType.STRING, [])

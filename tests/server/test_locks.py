@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -61,6 +62,31 @@ def test_a_timeout_is_kept() -> None:
     thread.start()
     thread.join()
     assert not acquire_lock(owner, timeout=0.01)
+
+
+def test_who_has_a_lock_gets_it_again_before_those_who_wait_and_they_in_the_order_of_their_coming() -> None:
+    lock = Owner().lock
+    got: list[int] = []
+
+    def work(number: int) -> None:
+        lock.acquire()
+        got.append(number)
+        lock.release()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
+    assert lock.acquire_now()
+    for count, thread in enumerate(threads, 1):
+        thread.start()
+        give_up = time.monotonic() + 10
+        while len(lock.places) < count and time.monotonic() < give_up:
+            time.sleep(0.001)
+    assert lock.acquire_now()
+    lock.release()
+    got.append(-1)
+    lock.release()
+    for thread in threads:
+        thread.join(10)
+    assert got == [-1, 0, 1, 2, 3, 4]
 
 
 def test_keys_tell_locks_apart() -> None:

@@ -6,12 +6,13 @@ import itertools
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from instrumentserver.errors import CallTimeout, NotPortable, ProtocolError
-from instrumentserver.transport.connection import Connection
+from instrumentserver.transport.connection import Connection, frame_of
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.framing import Limits
 
@@ -100,6 +101,49 @@ def test_nonsense_is_a_protocol_error() -> None:
         one.sendall(b"nonsense" * 4)
         with pytest.raises(ProtocolError):
             Connection(two, Codec()).receive()
+
+
+class PieceByPiece(socket.socket):
+    """Receives at most ``most`` bytes at once."""
+
+    most = 1 << 16
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        return super().recv_into(buffer, min(len(buffer), self.most), flags)
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 8, 9, 11])
+def test_a_frame_that_comes_in_pieces_arrives_whole(most: int) -> None:
+    one, two = socket.socketpair()
+    with one, PieceByPiece(fileno=two.detach()) as line:
+        connection = Connection(line, Codec())
+        for size in (3, 3, 5, 3):
+            one.sendall(frame_of("x" * size))
+            # What an earlier frame of the same size left behind must not stand for the missing piece.
+            assert connection.receive() == "x" * size
+            line.most = most
+
+
+def test_a_whole_frame_over_the_limit_is_refused() -> None:
+    one, two = socket.socketpair()
+    with one, two:
+        connection = Connection(two, Codec(), Limits(message=4))
+        one.sendall(frame_of([1, 2]) + frame_of("four"))
+        assert connection.receive() == [1, 2]
+        with pytest.raises(ProtocolError, match="over the limit of 4 bytes"):
+            connection.receive()
+
+
+@pytest.mark.parametrize("size", [0, 240, 255, 256, 300, 70_000])
+def test_a_value_arrives_whether_its_bytes_were_known_or_not(
+    pair: tuple[Connection, Connection], size: int
+) -> None:
+    one, two = pair
+    value = ["x" * size, 1.5, None]
+    thread = threading.Thread(target=lambda: (one.send(value), one.send(value, frame_of(value))))
+    thread.start()
+    assert [two.receive(), two.receive()] == [value, value]
+    thread.join()
 
 
 def test_a_time_limit_is_kept(pair: tuple[Connection, Connection]) -> None:
