@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Received", "States", "eventually"]
+from instrumentserver import Server, list_servers
+
+__all__ = ["Received", "States", "eventually", "leave_alone"]
 
 PATIENCE = 20.0
 """How long to wait for what must come, seconds."""
@@ -123,3 +126,17 @@ def eventually(holds: Callable[[], bool], timeout: float = PATIENCE) -> None:
         if time.monotonic() > give_up:
             raise TimeoutError(f"not within {timeout} s")
         pause.wait(0.003)
+
+
+def leave_alone(home: Server) -> Iterator[None]:
+    """Yield while a test uses a server that others use, too; leave it without instruments, and stop all others."""
+    if home.status()["watched"]:
+        # Callbacks live as long as anybody holds them: those of the test before, too.
+        gc.collect()
+        eventually(lambda: not home.status()["watched"], 5)
+    yield
+    for server in list_servers():
+        if server != home:
+            server.stop()
+    for instrument in home.instruments.values():
+        instrument.close()

@@ -85,6 +85,7 @@ class Source(Instrument):
     Attributes:
         hardware: What the hardware knows, by name.
         reads: How often each parameter was read from the hardware, by name.
+        is_closed: Whether the driver's threads have to end.
     """
 
     closed = 0
@@ -102,6 +103,7 @@ class Source(Instrument):
         }
         self.reads = dict.fromkeys(self.hardware, 0)
         self.pause = 0.05
+        self.is_closed = False
         self.failure: Exception | None = None
         self.threads: list[threading.Thread] = []
         for each in ("x", "drifting", "scaled", "ramped", "read"):
@@ -177,6 +179,8 @@ class Source(Instrument):
         """Set a parameter ``times`` times as fast as possible, each time to a number one higher."""
         parameter = self.parameters[name]
         for value in range(first, first + times):
+            if self.is_closed:
+                return
             parameter.set(value)
 
     def raise_in_threads(self, times: int, *names: str) -> None:
@@ -233,6 +237,7 @@ class Source(Instrument):
     def close(self) -> None:
         """Close, and count it."""
         Source.closed += 1
+        self.is_closed = True
         super().close()
 
     def times_closed(self) -> int:

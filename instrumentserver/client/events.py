@@ -78,6 +78,7 @@ class EventStream:
         self._tried = threading.Event()
         self._ended = threading.Event()
         self._heard = time.monotonic()
+        self._unanswered = 0.0
         self._guard = threading.RLock()
         self._sending = threading.Lock()
         self._table: dict[str, Callable[..., None]] = {
@@ -174,7 +175,11 @@ class EventStream:
         answer = self._answers[request] = threading.Event()
         try:
             if self._send([kind, request, content]) and threading.current_thread() is not self._thread:
-                answer.wait(_ANSWER_SECONDS)
+                # One that left a question unanswered is not waited for again until it says something.
+                asked = time.monotonic()
+                if self._heard < self._unanswered or answer.wait(_ANSWER_SECONDS):
+                    return
+                self._unanswered = asked
         finally:
             self._answers.pop(request, None)
 

@@ -279,14 +279,17 @@ class Session:
             if isinstance(error, EOFError | OSError) and not isinstance(error, InstrumentServerError):
                 raise self._not_connected(error, patience, "closed the connection at once") from error
             raise
-        self._open.add(connection)
+        if purpose != "passing":
+            self._open.add(connection)
         return connection
 
     def _not_connected(self, error: Exception, patience: float, what: str) -> InstrumentServerError:
         """Return the error for a connection that did not come about."""
-        if isinstance(error, TimeoutError) and patience == _time_limit.get():
-            return CallTimeout(f"no connection with {self.address} within {patience:g} s")
-        return ConnectFailed(self._last_words(what))
+        if not isinstance(error, TimeoutError):
+            return ConnectFailed(self._last_words(what))
+        # It is there, and hangs: how it ended is not to be asked.
+        text = f"{self.address} does not answer within {patience:g} s; it hangs, or it is stopped"
+        return CallTimeout(text) if patience == _time_limit.get() else ConnectFailed(text)
 
     def close_events(self, connection: Connection) -> None:
         """Close a connection that `open_events` returned, waking the thread that waits for events."""

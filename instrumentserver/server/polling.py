@@ -25,7 +25,8 @@ _IDLE_SECONDS: Final = 5.0
 class Poller:
     """Reads parameters of one instrument, each with its own period, in the line of those who use it.
 
-    A reading that takes longer than its period delays the next one: none is made up for.
+    A reading that takes longer than its period delays the next one, and leaves the instrument to others for as long
+    as it took: none is made up for.
 
     Args:
         name: The instrument's name.
@@ -75,10 +76,11 @@ class Poller:
         while (watch := self._next()) is not None:
             began = time.monotonic()
             watch.read(hold)
+            took = time.monotonic() - began
             with self._changed:
                 period = self._periods.get(watch)
                 if period is not None and watch not in self._due:
-                    self._due[watch] = max(began + period, time.monotonic())
+                    self._due[watch] = began + max(period, 2 * took)
 
     def _next(self) -> Watch | None:
         """Wait for what is to be read next, and return it; None if the thread is to end."""

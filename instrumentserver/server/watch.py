@@ -288,7 +288,9 @@ class Watch:
         if self.subscribers:
             asked.append(_period_of(parameter))
         periods = [period for period in asked if period is not None]
-        self._audience.set_period(self, hosted, min(periods) if periods and parameter.gettable else None)
+        # Reading a parameter that is nothing but its cache would find nothing new.
+        is_worth_it = parameter.gettable and not _is_manual(parameter)
+        self._audience.set_period(self, hosted, min(periods) if periods and is_worth_it else None)
 
 
 def _period_of(parameter: ParameterBase) -> float | None:
@@ -300,6 +302,12 @@ def _period_of(parameter: ParameterBase) -> float | None:
         return min(float(period), LONGEST_PERIOD)
     logger.warning("%s.poll_period is %s, no number of seconds over 0: not used", parameter, shown(period))
     return None
+
+
+def _is_manual(parameter: ParameterBase) -> bool:
+    """Return whether reading the parameter returns what QCoDeS keeps of it, and no more."""
+    code = getattr(getattr(parameter, "get_raw", None), "__code__", None)
+    return getattr(code, "co_name", "") == "_get_manual_parameter"
 
 
 def _text_of(error: BaseException) -> str:

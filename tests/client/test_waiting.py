@@ -8,14 +8,34 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from received import Received, eventually
+from received import Received, eventually, leave_alone
 from watched import Source
 
 from instrumentserver import Server, start_server, wait_until
+
+
+@pytest.fixture(scope="module")
+def home(own_directory: str) -> Iterator[Server]:
+    """Yield the server of this module."""
+    server = start_server("home")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_server_left(home: Server) -> Iterator[None]:
+    """Close what a test made; the server of the module goes on."""
+    yield from leave_alone(home)
+
+
+@pytest.fixture
+def server(home: Server) -> Server:
+    return home
 
 
 @pytest.fixture
@@ -116,7 +136,9 @@ def test_waiting_in_a_callback(source: Source) -> None:
     assert received.wait_for_number(1)[0].value == 5
 
 
-def test_waiting_outlasts_a_restart_of_the_server(server: Server, source: Source) -> None:
+def test_waiting_outlasts_a_restart_of_the_server(new_name: Callable[[], str]) -> None:
+    server = start_server(new_name(), linger=5)
+    source = server.create(Source, "source")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(wait_until, source.x, lambda value: value == 4.0, timeout=20)
         eventually(lambda: source.looks("x") != source.looks("drifting"))

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pytest
 from drivers import Onlooker
-from received import Received, eventually
+from received import Received, eventually, leave_alone
 from watched import Colour, Source
 
 from instrumentserver import Server, start_server
+
+
+@pytest.fixture(scope="module")
+def home(own_directory: str) -> Iterator[Server]:
+    """Yield the server of this module."""
+    server = start_server("home")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_server_left(home: Server) -> Iterator[None]:
+    """Close what a test made; the server of the module goes on."""
+    yield from leave_alone(home)
+
+
+@pytest.fixture
+def server(home: Server) -> Server:
+    return home
 
 
 @pytest.fixture
@@ -243,8 +262,10 @@ def test_the_cache_of_a_scaled_or_mapped_parameter_is_current(source: Source, on
 
 
 def test_the_cache_after_the_server_has_gone_is_an_error_not_a_stale_value(
-    server: Server, source: Source, received: Received
+    new_name: Callable[[], str], received: Received
 ) -> None:
+    server = start_server(new_name(), linger=5)
+    source = server.create(Source, "source")
     source.x.subscribe().add_callback(received.take)
     received.wait_for_number(1)
     server.kill()

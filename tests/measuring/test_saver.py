@@ -269,9 +269,9 @@ def count_requests(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     request = Session.request
     last = 0
 
-    def send(self: Session, message: list[Any]) -> list[Any]:
+    def send(self: Session, message: list[Any], frame: bytes | None = None) -> list[Any]:
         next(counted)
-        return request(self, message)
+        return request(self, message, frame)
 
     def count() -> int:
         nonlocal last

@@ -5,11 +5,13 @@ from __future__ import annotations
 import enum
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 import pytest
 from drivers import Digitizer, Gate, Growing, Plain
 from qcodes import validators as qc
@@ -25,7 +27,7 @@ from qcodes.parameters import (
 )
 from qcodes.parameters.grouped_parameter import DelegateGroup
 
-from instrumentserver import Server, UnknownName
+from instrumentserver import Server, UnknownName, start_server
 from instrumentserver.client.registry import open_session
 from instrumentserver.schema import ChannelSchema, ChannelType
 from instrumentserver.server.describe_channel import describe_channel
@@ -442,6 +444,37 @@ def test_choices_that_cannot_travel_are_shown_and_cannot_be_written(server: Serv
     (schema,) = channels(server, "odd.mode")
     assert schema is not None
     assert (schema.type, schema.keys, schema.settable) == (STRING, [], False)
+
+
+class Borrower(Instrument):
+    """An instrument whose parameters stand for those of another one."""
+
+    def __init__(self, name: str, source: Parameter, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.add_parameter("same", parameter_class=DelegateParameter, source=source)
+        self.add_parameter("scaled", parameter_class=DelegateParameter, source=source, scale=2, unit="mV")
+        self.add_parameter("limited", parameter_class=DelegateParameter, source=source, vals=qc.Numbers(0, 1))
+
+
+@pytest.mark.slow
+def test_describing_asks_no_other_server(server: Server, new_name: Callable[[], str]) -> None:
+    other = start_server(new_name(), linger=5)
+    server.create(Borrower, "borrower", other.create(Plain, "plain").x)
+    process = psutil.Process(other.pid)
+    process.suspend()
+    try:
+        begin = time.monotonic()
+        names = ["borrower.same", "borrower.scaled", "borrower.limited"]
+        same, scaled, limited = channels(server, *names)
+        assert time.monotonic() - begin < 1
+    finally:
+        process.resume()
+    assert same is not None and scaled is not None and limited is not None
+    assert (same.type, same.is_guessed, same.unit, same.label) == (DOUBLE, True, "V", "X")
+    assert (same.gettable, same.settable) == (True, True)
+    assert (scaled.unit, scaled.label) == ("mV", "X")
+    assert (limited.lower, limited.upper, limited.is_guessed) == (0, 1, False)
+    assert read(server, "borrower.scaled")[0][1] == 0.0
 
 
 @pytest.mark.slow
