@@ -1,0 +1,1 @@
+"""Gateways: what lives on servers, shown through other people's protocols."""
