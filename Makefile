@@ -12,7 +12,8 @@ demo: $(VENV)/ready
 	$(BIN)/python examples/02_stability_diagram.py examples/output
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not benchmark"
+	$(BIN)/python -m pytest -m benchmark
 
 lint: $(VENV)/ready
 	$(BIN)/python -m ruff format --check .

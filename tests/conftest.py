@@ -18,6 +18,12 @@ from instrumentserver.directory import Directory
 _numbers = itertools.count()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the workers of a parallel run put sets in the same order: tests are named by what they are given."""
+    if getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("PYTHONHASHSEED", "0")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Keep the servers of this test run apart from all others, and check at the end that none is left."""

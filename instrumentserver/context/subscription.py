@@ -118,8 +118,9 @@ class Subscription(client.Subscription):
 
     def unbind(self, reason: str) -> None:
         """Be told of nothing until `follow`; the callbacks stay."""
-        self._where = None
-        super().unbind(reason)
+        with self._switching:
+            self._where = None
+            super().unbind(reason)
 
     def _open(self) -> None:
         """Ask the server for updates; connect the PV first, if it is idle."""

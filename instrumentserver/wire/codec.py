@@ -74,8 +74,9 @@ class Codec:
 
     def __init__(self, extensions: Sequence[Extension] = ()) -> None:
         self._extensions = {extension.code: extension for extension in extensions}
-        self._packers: list[msgpack.Packer] = []
-        self._depth = 0
+        self._packers: list[msgpack.Packer]
+        # How many of them are at work in a message, the outermost counted in advance.
+        self._depth = 1
         self._inside = 0
         self._sent: list[memoryview] = []
         self._received: Sequence[memoryview] = ()
@@ -91,6 +92,7 @@ class Codec:
             _Code.VALUE: lambda plain: values.load(*plain),
         }
         self._loaders.update((extension.code, extension.load) for extension in extensions)
+        self.trim()
 
     def encode(self, value: Any) -> tuple[bytes, Sequence[memoryview]]:
         """Return the message for ``value`` and the buffers that travel beside it.
@@ -100,10 +102,10 @@ class Codec:
         """
         try:
             # As `_pack` does, without its call: this is on the way of every value.
-            self._depth = 1
-            message = self._packers[0].pack(value)
+            message: bytes = self._pack_outermost(value)
         except BaseException as error:
             self._sent = []
+            self._depth = 1
             if not isinstance(error, Exception):
                 raise
             message = self._encode_again(value)
@@ -114,7 +116,7 @@ class Codec:
         return message, sent
 
     def _encode_again(self, value: Any) -> bytes:
-        """Encode a value for which there was no packer yet, or find out what is wrong with it."""
+        """Encode a value with which something is wrong, to say what."""
         self._depth = 0
         try:
             return self._pack(value)
@@ -125,10 +127,14 @@ class Codec:
         except BaseException:
             self._sent = []
             raise
+        finally:
+            self._depth = 1
 
     def trim(self) -> None:
         """Give back the memory of the largest message so far, which `encode` keeps for the next."""
-        self._packers.clear()
+        outermost = self._new_packer()
+        self._packers = [outermost]
+        self._pack_outermost = outermost.pack
 
     def decode(self, message: Buffer, buffers: Sequence[memoryview] = ()) -> Any:
         """Return the value that ``encode`` was given.
@@ -159,22 +165,24 @@ class Codec:
                 raise NotPortable(
                     f"values more than {_DEEPEST} deep inside one another cannot travel; send them in flatter parts"
                 )
-            packer = msgpack.Packer(
-                default=self._dump, strict_types=True, unicode_errors="surrogatepass", buf_size=4096
-            )
-            self._packers.append(packer)
+            self._packers.append(self._new_packer())
         self._depth = depth + 1
         try:
             packed: bytes = self._packers[depth].pack(value)
         except (ValueError, OverflowError, RecursionError) as error:
             if isinstance(error, NotPortable):
                 raise
-            self._packers.clear()
+            self.trim()
             raise NotPortable(
                 f"a {type(value).__name__} cannot travel: {error}; send it in smaller or flatter parts"
             ) from error
         self._depth = depth
         return packed
+
+    def _new_packer(self) -> msgpack.Packer:
+        return msgpack.Packer(
+            default=self._dump, strict_types=True, unicode_errors="surrogatepass", buf_size=4096
+        )
 
     def _dump(self, value: Any) -> msgpack.ExtType:
         kind = type(value)

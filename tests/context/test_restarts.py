@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from context.lab import PATIENCE, Lab, Responses
 from received import eventually
 
 from instrumentserver import Server, start_server
-from instrumentserver.context import ChannelTimeout, Context
+from instrumentserver.context import PV, Batch, ChannelTimeout, Context
 from instrumentserver.errors import InstrumentServerError, ServerLost
 
 pytestmark = pytest.mark.slow
@@ -158,6 +160,57 @@ def test_several_kills_while_many_threads_read_and_write_hurt_nobody(
         server.create(Lab, "lab")
     before = len(done)
     eventually(lambda: len(done) > before + 100)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_anything_from_many_threads_at_any_time_hurts_nobody(
+    context: Context, server: Server, lab: Lab
+) -> None:
+    over = threading.Event()
+    wrong: list[BaseException] = []
+
+    def subscribe(pv: PV) -> None:
+        responses = Responses()
+        subscription = pv.subscribe()
+        token = subscription.add_callback(responses.update)
+        responses.wait_for_number(1)
+        subscription.remove_callback(token)
+
+    def batch(pv: PV) -> None:
+        with Batch(timeout=PATIENCE) as batch:
+            batch.read(pv, lambda response: None)
+            batch.write(pv, 0)
+
+    uses: list[Callable[[PV], Any]] = [
+        *(subscribe, batch, PV.go_idle, PV.go_idle, PV.read, PV.wait_for_connection, repr),
+        lambda pv: pv.write(1),
+        lambda pv: pv.read(wait=False),
+    ]
+
+    def use(number: int) -> None:
+        chance = random.Random(number)
+        while not over.is_set():
+            (pv,) = context.get_pvs(chance.choice(["lab:n", "lab:x", "lab:on"]), priority=chance.randrange(2))
+            try:
+                chance.choice(uses)(pv)
+            except ServerLost:
+                continue
+            except BaseException as error:
+                wrong.append(error)
+                return
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        over.wait(1.0)
+        server.kill()
+        server = start_server(server.name, linger=5)
+        server.create(Lab, "lab")
+    over.wait(1.0)
     over.set()
     for thread in threads:
         thread.join()

@@ -135,7 +135,7 @@ WIDENED = qc.MultiTypeOr(qc.Ints(0, 3), qc.Ints(5, 9))
         (qc.Anything(), DOUBLE, None, None),
         (None, DOUBLE, None, None),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__ if hasattr(value, "validate") else repr(value),
 )
 def test_validators_tell_type_and_limits(validator: Any, kind: int, lower: Any, upper: Any) -> None:
     schema = described(vals=validator)

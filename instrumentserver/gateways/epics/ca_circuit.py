@@ -27,7 +27,7 @@ __all__ = ["Circuit", "Monitor", "record_of"]
 
 logger = logging.getLogger(__name__)
 
-_MOST_WAITING: Final = 10_000
+_MOST_WAITING: Final = 50_000
 _MOST_WAITING_SIZE: Final = 1 << 23
 """Updates that are kept for one monitor whose client is slow: a count, and bytes."""
 _MOST_UNSENT: Final = 1 << 18

@@ -23,8 +23,10 @@ __all__ = ["Feed", "Sink"]
 
 logger = logging.getLogger(__name__)
 
-_QUEUE: Final = 10_000
-"""Changes that are kept where clients are slower than the parameter, a count."""
+_LONGEST_QUEUE: Final = 50_000
+_SHORTEST_QUEUE: Final = 10
+_QUEUE_SIZE: Final = 64e6
+"""Changes that are kept where they come faster than they are passed on: counts, and about how many bytes."""
 _EVENT_SECONDS: Final = 0.1
 """How long to wait for an event that is on its way when what caused it has been answered."""
 _PATIENCE_SECONDS: Final = 2.0
@@ -202,7 +204,10 @@ class Feed:
             if not self._sinks or self._subscription is not None:
                 return self._subscription
             period = self._scan if self.schema.gettable and self.schema.poll_period is None else None
-            subscription = self._subscription = self._source.subscription(self._row.path, period, _QUEUE)
+            queue = int(
+                min(max(_QUEUE_SIZE / (8 * max(1, self.schema.count) + 100), _SHORTEST_QUEUE), _LONGEST_QUEUE)
+            )
+            subscription = self._subscription = self._source.subscription(self._row.path, period, queue)
         subscription.add_callback(self._hear)
         subscription.add_state_callback(self._hear_state)
         return subscription
