@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 0.05
 """How often a stream looks for a server that has gone."""
 _ANSWER_SECONDS: Final = 5.0
+_LEAVE_SECONDS: Final = 0.5
 
 
 class Subscribed(Protocol):
@@ -120,7 +121,8 @@ class EventStream:
             self._held.difference_update(known)
             is_last = not self._is_wanted()
         if known and not is_last:
-            self._ask("unwatch", known)
+            # Nothing arrives any more in any case: what comes for an unknown number is passed over.
+            self._ask("unwatch", known, _LEAVE_SECONDS)
         self._end_if_unwanted()
 
     def hold(self, subscribed: Iterable[Subscribed]) -> None:
@@ -167,8 +169,14 @@ class EventStream:
         if threading.current_thread() is not self._thread:
             self._tried.wait(_ANSWER_SECONDS)
 
-    def _ask(self, kind: str, content: list[Any]) -> None:
-        """Ask for something and wait until the server has done it; nothing happens if it is not there."""
+    def _ask(self, kind: str, content: list[Any], patience: float = _ANSWER_SECONDS) -> None:
+        """Ask for something and wait until the server has done it; nothing happens if it is not there.
+
+        Args:
+            kind: What for.
+            content: Of what.
+            patience: How long to wait, seconds.
+        """
         if not content:
             return
         request = next(self._numbers)
@@ -177,7 +185,7 @@ class EventStream:
             if self._send([kind, request, content]) and threading.current_thread() is not self._thread:
                 # One that left a question unanswered is not waited for again until it says something.
                 asked = time.monotonic()
-                if self._heard < self._unanswered or answer.wait(_ANSWER_SECONDS):
+                if self._heard < self._unanswered or answer.wait(patience):
                     return
                 self._unanswered = asked
         finally:

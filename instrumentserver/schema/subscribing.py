@@ -17,7 +17,7 @@ LONGEST_PERIOD: Final = 1e6
 """Longest period of readings, seconds; a longer one is this."""
 _LONGEST_QUEUE: Final = 1_000_000
 _WINDOW: Final = 1024
-_NEWEST_WINDOW: Final = 4
+_NEWEST_WINDOW: Final = 64
 
 
 class SubscribeOptions(NamedTuple):

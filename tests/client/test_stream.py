@@ -228,6 +228,7 @@ def test_an_instrument_restarted(server: Server, source: Source, received: Recei
     source.x(3.0)
     received.wait_for_value(3.0)
     source.restart()
+    received.wait_for_number(3)
     source.x(9.0)
     received.wait_for_value(9.0)
     assert received.values == [0.0, 3.0, 0.0, 9.0]

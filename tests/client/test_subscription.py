@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from drivers import Onlooker
 from received import Received, eventually, leave_alone
@@ -424,3 +425,28 @@ def test_an_instrument_forgets_its_watchers_when_the_last_is_closed(
     source.other(9)
     received.wait_for_value(9)
     assert 5.0 not in received.values
+
+
+@pytest.mark.slow
+def test_large_values_for_a_slow_callback_are_bounded_in_bytes_and_counted(
+    server: Server, source: Source, received: Received
+) -> None:
+    entered, released = threading.Event(), threading.Event()
+
+    def block(update: Any) -> None:
+        received.take(update)
+        entered.set()
+        assert released.wait(20)
+
+    source.wave.subscribe(lossless=True).add_callback(block)
+    assert entered.wait(20)
+    processes = psutil.Process(), psutil.Process(server.pid)
+    before = [process.memory_info().rss for process in processes]
+    source.record(400, 125_000)
+    grown = [process.memory_info().rss - rss for process, rss in zip(processes, before, strict=True)]
+    released.set()
+    # 400 MB altogether.
+    assert max(grown) < 200e6
+    source.wave(np.full(1, -1.0))
+    received.wait(lambda: received.updates[-1].value[0] == -1.0)
+    assert received.events == 402

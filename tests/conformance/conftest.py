@@ -13,7 +13,7 @@ from qcodes.instrument import Instrument
 from instrumentserver import Server, list_servers, start_server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def home() -> Iterator[Server]:
     """Return the server of all conformance tests."""
     server = start_server("conformance")
@@ -41,7 +41,7 @@ def make(request: pytest.FixtureRequest) -> Make:
     return home.create
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def differing(home: Server) -> Callable[[Case], Mapping[str, list[str]]]:
     """Return what tells by aspect how the two sides of a case differ; each case is looked at once."""
     known: dict[str, Mapping[str, list[str]]] = {}
