@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("watching.py")
-# On a machine of its own: below 0.1 us, 1.1, 1.2, 3 to 4, and 80,000. Waking a third and a fourth thread costs a virtual
-# machine with neighbours several times as much, which a get, that wakes two, does not show.
+# On a machine of its own: below 0.1 us, 1.1, 1.2, 3 to 4, and 80,000. Waking a third and a fourth thread costs a
+# virtual machine with neighbours several times as much, which a get, that wakes two, does not show.
 AT_MOST = {
     "us added to an unwatched set": 1.0,
     "x set beside a sleeping newest subscriber": 1.4,
