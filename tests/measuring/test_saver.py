@@ -283,6 +283,7 @@ def count_requests(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     return count
 
 
+@pytest.mark.benchmark
 def test_ten_thousand_points_by_hand(count_requests: Callable[[], int], bench: Bench) -> None:
     source, meter = rack(bench)
     points = 10_000

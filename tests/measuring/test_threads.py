@@ -67,6 +67,7 @@ def time_a_point(source: Any, *parameters: Any, use_threads: bool) -> float:
     return statistics.median(after - before for before, after in pairwise(times))
 
 
+@pytest.mark.benchmark
 @pytest.mark.parametrize("servers", [("two", "three"), ("two", "two")], ids=["two servers", "one server"])
 def test_two_slow_getters_take_the_time_of_one(bench: Bench, servers: tuple[str, str]) -> None:
     source = bench.make(Source, "source")
