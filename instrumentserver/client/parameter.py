@@ -11,7 +11,7 @@ from qcodes.parameters.parameter_base import ParameterSet
 from qcodes.validators import Arrays
 
 from instrumentserver.schema import ParameterSchema, SubscribeOptions
-from instrumentserver.transport.connection import frame_of
+from instrumentserver.transport.connection import FLOAT_BYTES, frame_before_float, frame_of
 from instrumentserver.wire.messages import Op
 
 from .attribute import (
@@ -173,6 +173,7 @@ class AnyRemoteParameter(NestedAttributes, RemoteMetadatable, ParameterBase):
 
     def _wrap_set(self, set_function: Callable[..., None]) -> Callable[..., None]:
         link, path, request = self._link, self._path, self._link.session.request
+        before_float = frame_before_float([Op.SET, path])
 
         def set(value: Any, **kwargs: Any) -> None:
             """Have the server check the value and send it to the hardware."""
@@ -180,7 +181,12 @@ class AnyRemoteParameter(NestedAttributes, RemoteMetadatable, ParameterBase):
                 raise TypeError(
                     "Trying to set a parameter that is not settable.", f"setting {self} to {value}"
                 )
-            reply = request([Op.SET, path, value, kwargs] if kwargs else [Op.SET, path, value])
+            if kwargs:
+                reply = request([Op.SET, path, value, kwargs])
+            else:
+                # Most values are floats, and only eight bytes differ: not to encode the rest again saves 0.6 us.
+                frame = before_float + FLOAT_BYTES(value) if type(value) is float else None
+                reply = request([Op.SET, path, value], frame)
             if reply[0] != link.version:
                 link.notice(reply[0])
             if self.on_set_callback is not None or type(self).global_on_set_callback is not None:

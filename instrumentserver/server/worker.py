@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from instrumentserver.errors import InstrumentServerError, ProtocolError
 from instrumentserver.transport.chain import current_work
-from instrumentserver.transport.connection import Connection, frame_of
+from instrumentserver.transport.connection import FLOAT_BYTES, Connection, frame_before_float, frame_of
 from instrumentserver.transport.handshake import HANDSHAKE_SECONDS, greet_client
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import dump_failure
@@ -177,6 +177,8 @@ class Worker(threading.Thread):
                         printed.forget()
                     elif reply[1] is None:
                         send(reply, _frame_of_nothing(reply[0]))
+                    elif type(reply[1]) is float:
+                        send(reply, _frame_before_float(reply[0]) + FLOAT_BYTES(reply[1]))
                     else:
                         send(reply)
                 finally:
@@ -197,7 +199,12 @@ class Worker(threading.Thread):
         connection.send([0, None, printed.take(), failure])
 
 
+# What most calls return is known in advance, at most but for eight bytes: not to encode it again saves 0.3 us.
 @functools.lru_cache(64)
 def _frame_of_nothing(version: int) -> bytes:
-    """Return the bytes of the reply to a `set`, for instance: to encode them each time would take 0.3 us."""
     return frame_of([version, None])
+
+
+@functools.lru_cache(64)
+def _frame_before_float(version: int) -> bytes:
+    return frame_before_float([version])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from instrumentserver.wire.framing import (
     frame_head,
 )
 
-__all__ = ["Connection", "frame_of"]
+__all__ = ["FLOAT_BYTES", "Connection", "frame_before_float", "frame_of"]
 
 _MOST_PARTS: Final = 512
 """Parts of one gathered write; POSIX guarantees 16, every system in use takes 1024."""
@@ -30,12 +31,19 @@ _AT_ONCE: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _VERY_SHORT: Final = len(SHORT_HEADS)
 _LARGE: Final = 1 << 20
 """Messages of more bytes than this are held against the limits, and their memory is given back."""
+FLOAT_BYTES: Final = struct.Struct("!d").pack
+"""Makes the last bytes of a message that ends with a float."""
 
 
 def frame_of(value: Any) -> bytes:
     """Return the bytes of a value without arrays and handles, for `Connection.send`."""
     message, _ = Codec().encode(value)
     return frame_head(len(message)) + message
+
+
+def frame_before_float(values: list[Any]) -> bytes:
+    """Return the bytes of a list of these values and a float, without those that `FLOAT_BYTES` makes of the float."""
+    return frame_of([*values, 0.0])[: -len(FLOAT_BYTES(0.0))]
 
 
 class Connection:

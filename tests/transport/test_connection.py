@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from instrumentserver.errors import CallTimeout, NotPortable, ProtocolError
-from instrumentserver.transport.connection import Connection, frame_of
+from instrumentserver.transport.connection import FLOAT_BYTES, Connection, frame_before_float, frame_of
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.framing import Limits
 
@@ -144,6 +144,11 @@ def test_a_value_arrives_whether_its_bytes_were_known_or_not(
     thread.start()
     assert [two.receive(), two.receive()] == [value, value]
     thread.join()
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1.5, -1e-310, 1.8e308, float("-inf"), float("nan")])
+def test_the_bytes_of_a_list_that_ends_with_a_float_are_made_of_two_parts(value: float) -> None:
+    assert frame_before_float(["set", "x"]) + FLOAT_BYTES(value) == frame_of(["set", "x", value])
 
 
 def test_a_time_limit_is_kept(pair: tuple[Connection, Connection]) -> None:
