@@ -73,8 +73,6 @@ def _tapped(parameter: ParameterBase, tap: Tap) -> Callable[..., None]:
 
     def is_within_set(above: FrameType | None) -> bool:
         """Return whether the parameter is just being set in this thread, as far up as QCoDeS and drivers usually go."""
-        if is_manual and above is not None and above.f_code is set_raw_code:
-            return above.f_back is not None and above.f_back.f_code is set_code
         for _ in range(_MOST_FRAMES):
             if above is None:
                 return False
@@ -97,10 +95,17 @@ def _tapped(parameter: ParameterBase, tap: Tap) -> Callable[..., None]:
                     for listener in tap.listeners:  # type: ignore[unreachable]
                         listener(value, True)
             return
-        if code is not set_code and code is not get_code and is_within_set(frame.f_back):
-            # The code that sets fills the cache once more at its end, which counts.
-            fill(value=value, raw_value=raw_value, timestamp=timestamp)
-            return
+        if code is not set_code and code is not get_code:
+            above = frame.f_back
+            if is_manual and above is not None and above.f_code is set_raw_code:
+                caller_of_it = above.f_back
+                if caller_of_it is not None and caller_of_it.f_code is set_code:
+                    # Its hardware is the cache, which is filled at the end of the set anyhow: once is enough.
+                    return
+            if is_within_set(above):
+                # The code that sets fills the cache once more at its end, which counts.
+                fill(value=value, raw_value=raw_value, timestamp=timestamp)
+                return
         # Threads are told in the order in which they filled the cache.
         with order:
             fill(value=value, raw_value=raw_value, timestamp=timestamp)
