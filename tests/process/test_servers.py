@@ -414,6 +414,7 @@ def test_where_there_is_no_fork_server_a_server_is_spawned(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's memory accounts")
+@pytest.mark.benchmark
 def test_the_second_server_is_fast_and_small(new_name: Callable[[], str]) -> None:
     start_server(new_name())
     times = []
