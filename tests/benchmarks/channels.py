@@ -50,6 +50,12 @@ class Counter:
             self.value = value
             self._news.notify_all()
 
+    def wait_for_any(self) -> None:
+        """Wait until anything has come."""
+        with self._news:
+            if not self._news.wait_for(lambda: self.count, PATIENCE):
+                raise TimeoutError("no update came")
+
     def wait_for(self, value: Any) -> None:
         """Wait until a value has come."""
         with self._news:
@@ -322,6 +328,9 @@ def rate(contestant: Any, subscribers: int, updates: int) -> tuple[float, float]
     with ExitStack() as stack:
         for index, counter in enumerate(counters):
             stack.enter_context(contestant.watch(counter, index))
+        for counter in counters:
+            # A client may return from subscribing before its server knows of it.
+            counter.wait_for_any()
         first = [counter.count for counter in counters]
         begun = time.perf_counter()
         contestant.start_burst(updates)
