@@ -8,7 +8,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -242,9 +242,11 @@ class Subscription:
             TimeoutError: The time ran out; the message says the latest value.
         """
         give_up = None if timeout is None else time.monotonic() + timeout
-        for update in self._updates(give_up):
-            if update.failure is None and predicate(update.value):
-                return update
+        # Closed here: an error of the predicate's keeps the loop alive for as long as somebody keeps the error.
+        with contextlib.closing(self._updates(give_up)) as updates:
+            for update in updates:
+                if update.failure is None and predicate(update.value):
+                    return update
         latest = "it had none" if self.most_recent is None else f"it is {shown(self.most_recent.value)}"
         why = "" if self._is_connected else f"; it is disconnected: {self._reason}"
         limit = "" if timeout is None else f" within {timeout:g} s"
@@ -254,7 +256,7 @@ class Subscription:
         """Return the updates from now on, the present value first, waiting for each; `clear` ends it."""
         return self._updates(None)
 
-    def _updates(self, give_up: float | None) -> Iterator[Update]:
+    def _updates(self, give_up: float | None) -> Generator[Update, None, None]:
         loop = Loop(self._limit, self._has_taken)
         self._begin_loop(loop)
         try:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -217,7 +218,7 @@ class ClientEvents:
                     if rest:
                         self._connection.send_rest(rest)
                     entries = self._collect()
-                    if entries or time.monotonic() - self._sent_at > _HEARTBEAT:
+                    if entries or time.monotonic() - self._sent_at >= _HEARTBEAT:
                         self._send(entries)
                         self._sent_at = time.monotonic()
         except (OSError, EOFError):
@@ -232,9 +233,9 @@ class ClientEvents:
         if self._ready or self._notes or self._is_ended or self._rest:
             self._is_asleep = False
             return
-        patience = _HEARTBEAT
-        if self._later:
-            patience = max(0.0, min(patience, self._later[0][0] - time.monotonic()))
+        now = time.monotonic()
+        due = min(self._sent_at + _HEARTBEAT, self._later[0][0] if self._later else math.inf)
+        patience = max(0.0, due - now)
         self._bell.acquire(timeout=patience)
         self._is_asleep = False
 

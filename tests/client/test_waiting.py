@@ -339,3 +339,12 @@ def test_many_async_iterations_of_one_loop(source: Source) -> None:
 
     for values in asyncio.run(gather()):
         assert values == list(range(values[0], 51))
+
+
+def test_a_condition_that_raises_ends_the_watching_although_its_error_is_kept(
+    server: Server, source: Source
+) -> None:
+    with pytest.raises(ZeroDivisionError) as kept:
+        source.x.subscribe().wait_for(lambda value: 1 / 0, 20)
+    assert server.status()["watched"] == {}
+    assert kept.value.__traceback__ is not None
