@@ -7,14 +7,16 @@ dac = Dac("dac", server_name="source")
 dmm = Dmm("dmm", source=dac.ch1.v, server_name="meter")
 
 
+# Each callback has a thread of its own: a line that is written with its end in one go stays whole.
 def show(update):
-    print(f"source: {update.value:.1f} V, change {update.sequence}, {update.dropped} dropped")
+    print(f"source: {update.value:.1f} V, change {update.sequence}, {update.dropped} dropped\n", end="")
 
 
 def tell(subscription, state, reason):
-    print(f"source: {state}")
+    print(f"source: {state}\n", end="")
 
 
+print(f"source: at {dac.ch1.v():.1f} V")
 subscription = dac.ch1.v.subscribe(lossless=True)
 subscription.add_callback(show)
 subscription.add_state_callback(tell)

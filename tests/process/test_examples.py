@@ -105,6 +105,7 @@ def test_two_slow_meters_are_measured_at_the_same_time(run: Run, tmp_path: Path)
 
 def test_a_watched_ramp_tells_each_step_and_goes_on_after_the_end_of_its_server(run: Run) -> None:
     printed = run("05_watch.py").splitlines()
+    assert "source: at 0.0 V" in printed
     steps = [line for line in printed if line.startswith("source: 0.") and line.endswith(" 0 dropped")]
     assert [line.split()[1] for line in steps] == ["0.0", "0.0", "0.1", "0.2", "0.3", "0.4", "0.0"]
     assert "meter: 0.4 V" in printed
