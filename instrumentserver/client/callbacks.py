@@ -9,11 +9,23 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
-__all__ = ["Task", "reference_to", "run_later", "run_soon", "takes_two", "want_thread"]
+__all__ = [
+    "Task",
+    "collected_tasks",
+    "has_idle_thread",
+    "lasting_task_ended",
+    "reference_to",
+    "run_lasting",
+    "run_later",
+    "run_soon",
+    "takes_two",
+    "want_thread",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +42,12 @@ class Task(Protocol):
 
 
 class _Workers:
-    """The threads for callbacks: one, and one more whenever all of them are busy for longer."""
+    """The threads for callbacks: one beside those with lasting tasks, and one more whenever all are busy for longer."""
 
     def __init__(self) -> None:
         self._tasks: SimpleQueue[Task] = SimpleQueue()
+        self.collecting: dict[int, list[Task]] = {}
+        self._lasting = 0
         self._idle = 0
         self._count = 0
         self._begun = 0
@@ -43,6 +57,11 @@ class _Workers:
 
     def run_soon(self, task: Task) -> None:
         """Run a task on one of the threads."""
+        if self.collecting:
+            collected = self.collecting.get(threading.get_ident())
+            if collected is not None:
+                collected.append(task)
+                return
         self._tasks.put(task)
         self.want_one()
         if self._tasks.qsize() > self._idle:
@@ -51,6 +70,25 @@ class _Workers:
     def run_later(self, task: Task) -> None:
         """Run a task when one of the threads is free; may be called while garbage is collected."""
         self._tasks.put(task)
+
+    def run_lasting(self, task: Task) -> None:
+        """Run a task that keeps a thread until `lasting_task_ended`, or hands it over to another one."""
+        with self._guard:
+            self._lasting += 1
+        self.want_one()
+        with self._guard:
+            while self._count <= self._lasting:
+                self._start()
+        self.run_soon(task)
+
+    def lasting_task_ended(self) -> None:
+        """Have the thread of a task that lasted be used for others."""
+        with self._guard:
+            self._lasting -= 1
+
+    def has_idle(self) -> bool:
+        """Return whether a task would be run at once, as far as can be seen."""
+        return self._idle > self._tasks.qsize()
 
     def want_one(self) -> None:
         """Make sure that there is a thread."""
@@ -108,6 +146,35 @@ _workers = _Workers()
 def run_soon(task: Task) -> None:
     """Run a task on a thread for callbacks."""
     _workers.run_soon(task)
+
+
+def run_lasting(task: Task) -> None:
+    """Run a task that lasts on a thread for callbacks, of which there is one more for it.
+
+    The task may end by giving another task, its continuation, to `run_soon`; the last one tells `lasting_task_ended`.
+    """
+    _workers.run_lasting(task)
+
+
+def lasting_task_ended() -> None:
+    """Tell that a task of `run_lasting` has ended."""
+    _workers.lasting_task_ended()
+
+
+def has_idle_thread() -> bool:
+    """Return whether a thread for callbacks waits for something to do, as far as can be seen."""
+    return _workers.has_idle()
+
+
+@contextmanager
+def collected_tasks() -> Iterator[list[Task]]:
+    """Yield the tasks that this thread gives to `run_soon` during the block: nobody runs them."""
+    collecting, me = _workers.collecting, threading.get_ident()
+    tasks = collecting[me] = []
+    try:
+        yield tasks
+    finally:
+        del collecting[me]
 
 
 def run_later(task: Task) -> None:
