@@ -28,6 +28,7 @@ from instrumentserver.transport.chain import current_work
 from instrumentserver.transport.connection import Connection
 from instrumentserver.transport.exits import describe_exit
 from instrumentserver.transport.handshake import HANDSHAKE_SECONDS, greet_server
+from instrumentserver.transport.segments import Borrower
 from instrumentserver.transport.sockets import connect_socket
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import load_failure
@@ -269,10 +270,17 @@ class Session:
             self._told_levels = log_levels()
             after = None if instead_of is None else instead_of.number
             wishes = {"log_levels": self._told_levels, "after": after, **({purpose: True} if purpose else {})}
+            if not (purpose or self._may_be_cut):
+                wishes["segments"] = True
             connection.send({**introduction(), **wishes})
             if instead_of is not None:
                 instead_of.finish_sending()
-            connection.number = connection.receive()["connection"]
+            welcome = connection.receive()
+            connection.number = welcome["connection"]
+            if "segments" in welcome:
+                # Elsewhere, such as in another container, everything comes through the socket.
+                with suppress(OSError):
+                    connection.borrow_from(Borrower(welcome["segments"]))
             sock.settimeout(None)
         except BaseException as error:
             sock.close()

@@ -8,12 +8,14 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from instrumentserver.errors import InstrumentServerError, ProtocolError
 from instrumentserver.transport.chain import current_work
 from instrumentserver.transport.connection import FLOAT_BYTES, Connection, frame_before_float, frame_of
 from instrumentserver.transport.handshake import HANDSHAKE_SECONDS, greet_client
+from instrumentserver.transport.segments import Lender
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import dump_failure
 from instrumentserver.wire.framing import Limits
@@ -144,8 +146,14 @@ class Worker(threading.Thread):
             self._welcome["address"], introduction, self._handles.met, self._all_waits, self._where
         )
         current_work.set(self.caller)
+        welcome = {**self._welcome, "connection": self.number}
+        if introduction.pop("segments", False) and Lender.is_possible():
+            with suppress(OSError):
+                lender = Lender()
+                welcome["segments"] = lender.place
+                connection.lend_from(lender)
         self._on_introduced(self)
-        connection.send({**self._welcome, "connection": self.number})
+        connection.send(welcome)
         return connection
 
     def _serve(self, connection: Connection) -> None:

@@ -19,7 +19,10 @@ from instrumentserver.wire.framing import (
     FrameReader,
     Limits,
     frame_head,
+    lent_size,
 )
+
+from .segments import Borrower, Lender
 
 __all__ = ["FLOAT_BYTES", "Connection", "frame_before_float", "frame_of"]
 
@@ -69,7 +72,16 @@ class Connection:
         self._encode = codec.encode
         self._decode = codec.decode
         self._trim = codec.trim
+        self._lender: Lender | None = None
         self.number = 0
+
+    def lend_from(self, lender: Lender) -> None:
+        """Send large buffers through memory that the peer has, too, as far as there is some free."""
+        self._lender = lender
+
+    def borrow_from(self, borrower: Borrower) -> None:
+        """Take large buffers from memory that the peer lends."""
+        self._reader.take_lent = borrower.take
 
     def send(self, value: Any, frame: bytes | None = None) -> None:
         """Send one value, blocking until the system has taken all of it.
@@ -179,6 +191,9 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket; a second call does nothing. Never blocks."""
+        lender, self._lender = self._lender, None
+        if lender is not None:
+            lender.close()
         with contextlib.suppress(OSError):
             self._sock.close()
 
@@ -197,7 +212,24 @@ class Connection:
                     f"a value of {size} bytes is over the limit of {limit} bytes; send it in several parts, "
                     f"or as a numpy array where it is a list, or in a file where it is text or bytes"
                 )
+        lender = self._lender
+        if lender is not None:
+            numbers = [lender.lend(buffer) for buffer in buffers]
+            if any(number is not None for number in numbers):
+                self._send_lent(message, buffers, numbers)
+                return
         self._send_parts([frame_head(len(message), sizes) + message, *buffers])
+
+    def _send_lent(
+        self, message: bytes, buffers: Sequence[memoryview], numbers: Sequence[int | None]
+    ) -> None:
+        """Send a message some of whose buffers lie in segments, by number."""
+        pairs = list(zip(buffers, numbers, strict=True))
+        sizes = [
+            buffer.nbytes if number is None else lent_size(number, buffer.nbytes) for buffer, number in pairs
+        ]
+        rest = [buffer for buffer, number in pairs if number is None]
+        self._send_parts([frame_head(len(message), sizes) + message, *rest])
 
     def _send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
         if not hasattr(self._sock, "sendmsg"):

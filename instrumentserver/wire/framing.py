@@ -9,6 +9,9 @@ A frame is a head of 8 bytes, the lengths of its buffers, one message, and the b
     ...       message (msgpack)
     ...       buffers, one after the other, as they lie in memory
 
+Where the highest bit of a buffer's size is set, the buffer does not follow: it lies in memory that both sides have, in
+the segment whose number is in the 15 bits below; the lower 48 bits are its size.
+
 All integers are unsigned and big-endian. Whatever a head claims is held against `Limits` before
 any memory is taken for it, and memory is taken page by page as the bytes come in: a head that claims
 much and brings nothing costs nothing.
@@ -34,6 +37,7 @@ __all__ = [
     "FrameReader",
     "Limits",
     "frame_head",
+    "lent_size",
 ]
 
 _MAGIC: Final = b"iS"
@@ -47,6 +51,8 @@ ALONE: Final = int.from_bytes(SHORT_HEADS[0], "big") - HEAD_SIZE
 """That number for a frame without buffers, less the size of the whole frame, bytes."""
 _UNPACK_HEAD: Final = _HEAD.unpack_from
 _READ_AHEAD: Final = 1 << 16
+_IS_LENT: Final = 1 << 63
+_LENT_BITS: Final = 48
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,11 @@ def frame_head(message_size: int, buffer_sizes: Sequence[int] = ()) -> bytes:
     return head + struct.pack(f"!{len(buffer_sizes)}Q", *buffer_sizes) if buffer_sizes else head
 
 
+def lent_size(number: int, size: int) -> int:
+    """Return what stands for the size of a buffer of ``size`` bytes that lies in segment ``number``."""
+    return _IS_LENT | number << _LENT_BITS | size
+
+
 class FrameReader:
     """Takes frames out of a stream of bytes.
 
@@ -86,6 +97,7 @@ class FrameReader:
     Attributes:
         store: Where bytes come in. While there are none ahead, its owner may fill it himself; see `took_in`.
         ahead: How many bytes have come in beyond the latest frame.
+        take_lent: Returns what lies in a segment, given its number and a size in bytes, where there are segments.
     """
 
     def __init__(self, recv_into: Callable[[memoryview], int], limits: Limits = DEFAULT_LIMITS) -> None:
@@ -93,6 +105,7 @@ class FrameReader:
         self._limits = limits
         self.store = memoryview(bytearray(_READ_AHEAD))
         self.ahead = 0
+        self.take_lent: Callable[[int, int], memoryview] | None = None
         self._start = 0
         self._end = 0
 
@@ -129,10 +142,9 @@ class FrameReader:
         self._need(8 * count)
         sizes = struct.unpack_from(f"!{count}Q", self.store, self._start)
         self._start += 8 * count
-        if sum(sizes) > self._limits.total:
-            raise ProtocolError(
-                f"buffers of {sum(sizes)} bytes are over the limit of {self._limits.total} bytes"
-            )
+        total = sum(size for size in sizes if size < _IS_LENT or self.take_lent is None)
+        if total > self._limits.total:
+            raise ProtocolError(f"buffers of {total} bytes are over the limit of {self._limits.total} bytes")
         return sizes
 
     def _read_message(self, size: int) -> memoryview:
@@ -144,6 +156,9 @@ class FrameReader:
         return self._read_buffer(size)
 
     def _read_buffer(self, size: int) -> memoryview:
+        if size >= _IS_LENT:
+            assert self.take_lent is not None
+            return self.take_lent((size & ~_IS_LENT) >> _LENT_BITS, size & ((1 << _LENT_BITS) - 1))
         try:
             # numpy leaves new memory untouched; a bytearray would fill it with zeros, and so take it.
             view = np.empty(size, np.uint8).data
