@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from drivers import Onlooker
-from received import Received, States, eventually, leave_alone
+from received import Received, States, eventually
 from watched import Borrower, Groups, Source
 
 from instrumentserver import Server, start_server
-
-
-@pytest.fixture(scope="module")
-def home(own_directory: str) -> Iterator[Server]:
-    """Yield the server of this module."""
-    server = start_server("home")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def no_server_left(home: Server) -> Iterator[None]:
-    """Close what a test made; the server of the module goes on."""
-    yield from leave_alone(home)
-
-
-@pytest.fixture
-def server(home: Server) -> Server:
-    return home
-
-
-@pytest.fixture
-def source(server: Server) -> Source:
-    return server.create(Source, "source")
 
 
 @pytest.fixture
 def elsewhere(new_name: Callable[[], str]) -> Server:
     """Return another server."""
     return start_server(new_name())
-
-
-@pytest.fixture
-def received() -> Received:
-    return Received()
 
 
 WAYS: dict[str, Callable[[Source], Any]] = {

@@ -7,44 +7,14 @@ import itertools
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from received import Received, eventually, leave_alone
+from received import Received, eventually
 from watched import Source
 
-from instrumentserver import Server, UnknownName, start_server
-
-
-@pytest.fixture(scope="module")
-def home(own_directory: str) -> Iterator[Server]:
-    """Yield the server of this module."""
-    server = start_server("home")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def no_server_left(home: Server) -> Iterator[None]:
-    """Close what a test made; the server of the module goes on."""
-    yield from leave_alone(home)
-
-
-@pytest.fixture
-def server(home: Server) -> Server:
-    return home
-
-
-@pytest.fixture
-def source(server: Server) -> Source:
-    return server.create(Source, "source")
-
-
-@pytest.fixture
-def received() -> Received:
-    return Received()
-
+from instrumentserver import Server, UnknownName
 
 # Tokens
 

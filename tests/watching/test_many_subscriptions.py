@@ -7,42 +7,18 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
-from received import Received, eventually, leave_alone
+from received import Received, eventually
 from watched import Source
 
-from instrumentserver import Server, start_server
+from instrumentserver import start_server
 
 pytestmark = pytest.mark.slow
 
 SUBSCRIPTIONS = 200
-
-
-@pytest.fixture(scope="module")
-def home(own_directory: str) -> Iterator[Server]:
-    """Yield the server of this module."""
-    server = start_server("home")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def no_server_left(home: Server) -> Iterator[None]:
-    """Close what a test made; the server of the module goes on."""
-    yield from leave_alone(home)
-
-
-@pytest.fixture
-def server(home: Server) -> Server:
-    return home
-
-
-@pytest.fixture
-def source(server: Server) -> Source:
-    return server.create(Source, "source")
 
 
 def test_two_hundred_subscriptions_lose_nothing(source: Source) -> None:

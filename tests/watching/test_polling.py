@@ -4,45 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from received import Received, States, eventually, leave_alone
+from received import Received, States, eventually
 from watched import Source
 
 from instrumentserver import Server, start_server
 
 PERIOD = 0.02
 """How often most of these tests have a parameter read, s."""
-
-
-@pytest.fixture(scope="module")
-def home(own_directory: str) -> Iterator[Server]:
-    """Yield the server of this module."""
-    server = start_server("home")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def no_server_left(home: Server) -> Iterator[None]:
-    """Close what a test made; the server of the module goes on."""
-    yield from leave_alone(home)
-
-
-@pytest.fixture
-def server(home: Server) -> Server:
-    return home
-
-
-@pytest.fixture
-def source(server: Server) -> Source:
-    return server.create(Source, "source")
-
-
-@pytest.fixture
-def received() -> Received:
-    return Received()
 
 
 def reads_within(source: Source, name: str, seconds: float) -> float:

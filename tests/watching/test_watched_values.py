@@ -3,55 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pytest
 from drivers import Onlooker
-from received import Received, eventually, leave_alone
+from received import Received, eventually
 from watched import Colour, Source
 
-from instrumentserver import Server, start_server
-
-
-@pytest.fixture(scope="module")
-def home(own_directory: str) -> Iterator[Server]:
-    """Yield the server of this module."""
-    server = start_server("home")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def no_server_left(home: Server) -> Iterator[None]:
-    """Close what a test made; the server of the module goes on."""
-    yield from leave_alone(home)
-
-
-@pytest.fixture
-def server(home: Server) -> Server:
-    return home
-
-
-@pytest.fixture
-def source(server: Server) -> Source:
-    return server.create(Source, "source")
-
-
-@pytest.fixture
-def onlooker(source: Source, new_name: Callable[[], str]) -> Onlooker:
-    """Return another client in another process, which knows the instrument as ``source``."""
-    onlooker = start_server(new_name()).create(Onlooker, "onlooker")
-    onlooker.do("pass", source=source)
-    return onlooker
-
-
-@pytest.fixture
-def received() -> Received:
-    return Received()
-
+from instrumentserver import start_server
 
 VALUES = [
     None,

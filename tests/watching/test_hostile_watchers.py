@@ -8,41 +8,12 @@ from typing import Any
 
 import psutil
 import pytest
-from received import Received, eventually, leave_alone
+from received import Received, eventually
 from watched import Borrower, Groups, Source
 
 from instrumentserver import Server, start_server
 from instrumentserver.client.registry import open_session
 from instrumentserver.transport.connection import Connection
-
-
-@pytest.fixture(scope="module")
-def home(own_directory: str) -> Iterator[Server]:
-    """Yield the server of this module."""
-    server = start_server("home")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def no_server_left(home: Server) -> Iterator[None]:
-    """Close what a test made; the server of the module goes on."""
-    yield from leave_alone(home)
-
-
-@pytest.fixture
-def server(home: Server) -> Server:
-    return home
-
-
-@pytest.fixture
-def source(server: Server) -> Source:
-    return server.create(Source, "source")
-
-
-@pytest.fixture
-def received() -> Received:
-    return Received()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,47 +13,10 @@ import numpy as np
 import psutil
 import pytest
 from drivers import Onlooker
-from received import Received, eventually, leave_alone
+from received import Received, eventually
 from watched import Source
 
-from instrumentserver import Server, start_server
-
-
-@pytest.fixture(scope="module")
-def home(own_directory: str) -> Iterator[Server]:
-    """Yield the server of this module."""
-    server = start_server("home")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def no_server_left(home: Server) -> Iterator[None]:
-    """Close what a test made; the server of the module goes on."""
-    yield from leave_alone(home)
-
-
-@pytest.fixture
-def server(home: Server) -> Server:
-    return home
-
-
-@pytest.fixture
-def source(server: Server) -> Source:
-    return server.create(Source, "source")
-
-
-@pytest.fixture
-def onlooker(source: Source, new_name: Callable[[], str]) -> Onlooker:
-    """Return another client in another process, which knows the instrument as ``source``."""
-    onlooker = start_server(new_name()).create(Onlooker, "onlooker")
-    onlooker.do("pass", source=source)
-    return onlooker
-
-
-@pytest.fixture
-def received() -> Received:
-    return Received()
+from instrumentserver import Server
 
 
 def test_first_comes_the_present_value_and_when_it_was_set(source: Source, received: Received) -> None:
