@@ -14,6 +14,7 @@ from .errors import (
     UsageError,
 )
 from .instrument import Instrument
+from .objects import Proxy
 from .process import (
     Server,
     connect,
@@ -33,6 +34,7 @@ __all__ = [
     "InstrumentServerError",
     "NotPortable",
     "ProtocolError",
+    "Proxy",
     "RemoteError",
     "RemoteInstrument",
     "Server",

@@ -54,6 +54,7 @@ class Record:
         pid: Its process.
         started: When, ISO 8601 with time zone.
         log: Path of its log file.
+        addresses: Where it listens on networks.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Record:
     pid: int
     started: str
     log: str
+    addresses: tuple[str, ...] = ()
 
 
 class Claim:
@@ -77,9 +79,9 @@ class Claim:
     def publish(self, record: Record) -> None:
         """Write the record, after which clients find the server."""
         text = json.dumps(asdict(record)).encode()
-        os.ftruncate(self._handle, 0)
+        # In one piece, and over what was there: nobody may find the record empty when it is written anew.
         os.lseek(self._handle, 0, os.SEEK_SET)
-        os.write(self._handle, text)
+        os.write(self._handle, text.ljust(os.fstat(self._handle).st_size))
 
     def release(self) -> None:
         """Remove the record and the socket file and give the name back; a second call does nothing."""
@@ -257,7 +259,9 @@ def _parse(text: bytes) -> Record | None:
     """Return the record in a file, None while its server has not written it yet."""
     try:
         values = json.loads(text)
-        return Record(**{field.name: values[field.name] for field in fields(Record)})
+        values = {"addresses": (), **values}
+        found = {field.name: values[field.name] for field in fields(Record)}
+        return Record(**{**found, "addresses": tuple(found["addresses"])})
     except (ValueError, KeyError, TypeError):
         return None
 

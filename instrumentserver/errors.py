@@ -5,11 +5,15 @@
     InstrumentServerError
     ├── UsageError (ValueError)            you erred: a bad argument, a bad name
     │   ├── NotPortable (TypeError)        a value that has no form on the wire
-    │   └── UnknownName (LookupError)      no such server, instrument or parameter
+    │   ├── NotAllowed (PermissionError)   somebody on a network may not do that
+    │   ├── ObjectInUse (RuntimeError)     others use the object, too, or one uses it alone
+    │   └── UnknownName (LookupError)      no such server, instrument, parameter or object
+    │       └── ObjectFreed                somebody has freed the object
     ├── ProtocolError                      the peer erred: bytes that no peer of ours sends
     │   └── VersionMismatch                the peer speaks another version of the protocol
     ├── ConnectFailed (ConnectionError)    nobody listens there, or he refuses us
     ├── ServerLost (ConnectionError)       the server died, or the line was cut, during a call
+    ├── ClientLost (ConnectionError)       a client whose function a server calls has gone
     ├── CallTimeout (TimeoutError)         a time limit set by the caller ran out
     ├── CallCycle (RuntimeError)           a chain of calls came back to an instrument that waits for it
     └── RemoteError (RuntimeError)         a driver's own error, of a class that this process does not have
@@ -23,9 +27,13 @@ from __future__ import annotations
 __all__ = [
     "CallCycle",
     "CallTimeout",
+    "ClientLost",
     "ConnectFailed",
     "InstrumentServerError",
+    "NotAllowed",
     "NotPortable",
+    "ObjectFreed",
+    "ObjectInUse",
     "ProtocolError",
     "RemoteError",
     "ServerLost",
@@ -47,8 +55,20 @@ class NotPortable(UsageError, TypeError):
     """A value has no form in which it could travel between processes."""
 
 
+class NotAllowed(UsageError, PermissionError):
+    """A client on a network asked for what his role, or the server's list, does not allow; nothing was done."""
+
+
 class UnknownName(UsageError, LookupError):
-    """There is no server, instrument, parameter or attribute of that name."""
+    """There is no server, instrument, parameter, attribute or object of that name."""
+
+
+class ObjectFreed(UnknownName):
+    """Somebody has freed the object; the message says who, when and how."""
+
+
+class ObjectInUse(UsageError, RuntimeError):
+    """Others use the object, who are named: it is not freed, or not to be used beside them."""
 
 
 class ProtocolError(InstrumentServerError):
@@ -68,6 +88,10 @@ class ServerLost(InstrumentServerError, ConnectionError):
 
     The call may or may not have been executed; it is never sent a second time.
     """
+
+
+class ClientLost(InstrumentServerError, ConnectionError):
+    """A client has gone whose function something on the server calls; raised there, in who calls it."""
 
 
 class CallTimeout(InstrumentServerError, TimeoutError):

@@ -94,10 +94,13 @@ class InstrumentServerManager:
         old = self._known_server()
         with time_limit(timeout):
             recipes = old.recipes()
-            linger = _linger(old)
+            linger, network, allow = _settings(old)
         self.halt(timeout)
-        listen = None if old.address.startswith("unix:") else old.address
-        self._server, _ = started_server(self.name, linger=linger, listen=listen)
+        listen = [*([] if old.address.startswith("unix:") else [old.address]), *network]
+        insecure = any(address.startswith("tcp:") for address in network)
+        self._server, _ = started_server(
+            self.name, linger=linger, listen=listen, allow=allow, insecure=insecure
+        )
         failures: list[Exception] = []
         for recipe in recipes:
             try:
@@ -162,10 +165,14 @@ class InstrumentServerManager:
         return self._server if record is None else Server(record)
 
 
-def _linger(server: Server) -> float | None:
-    """Return how long a server lives without clients, seconds; the usual time if it does not answer."""
+def _settings(server: Server) -> tuple[float | None, list[str], list[str]]:
+    """Return how long a server lives without clients, where it listens on networks, and what clients there may name.
+
+    Of one that does not answer, the usual time (seconds), what its record says, and nothing.
+    """
     try:
-        linger: float | None = server.status()["linger"]
+        status = server.status()
     except (ConnectFailed, ServerLost, CallTimeout):
-        return _LINGER_SECONDS
-    return linger
+        record = Directory.default().find(server.name)
+        return _LINGER_SECONDS, [] if record is None else list(record.addresses), []
+    return status["linger"], list(status["addresses"][1:]), list(status["allow"])

@@ -59,6 +59,16 @@ class Listener(Protocol):
         """Hear that instruments were made, closed or made again, or that their tree changed."""
 
 
+class Functions(Protocol):
+    """The functions of this process that a server has. Called on the thread that receives: must not block."""
+
+    def called(self, call: int, number: int, chain: list[Any], message: bytes, buffers: list[Any]) -> None:
+        """Hear that the server calls a function."""
+
+    def forget(self, number: int, count: int, back: int) -> None:
+        """Hear that the server has let go of a function that it was sent ``count`` times, and has sent back."""
+
+
 class EventStream:
     """Tells what happens on one server; finds it again when it was started anew.
 
@@ -66,6 +76,9 @@ class EventStream:
 
     Args:
         session: The session with the server.
+
+    Attributes:
+        functions: What hears of calls of this process's functions, while the server has any.
     """
 
     def __init__(self, session: Session) -> None:
@@ -74,6 +87,7 @@ class EventStream:
         self._numbers = itertools.count(1)
         self._held: set[int] = set()
         self._listeners: tuple[Listener, ...] = ()
+        self.functions: Functions | None = None
         self._connection: Connection | None = None
         self._answers: dict[int, threading.Event] = {}
         self._is_running = False
@@ -87,6 +101,8 @@ class EventStream:
             "state": self._state_changed,
             "done": self._done,
             "changed": self._instruments_changed,
+            "call": self._function_called,
+            "forget": self._function_forgotten,
         }
 
     @property
@@ -162,6 +178,10 @@ class EventStream:
         with self._guard:
             self._listeners = tuple(each for each in self._listeners if each is not listener)
         self._end_if_unwanted()
+
+    def tell_server(self, message: list[Any]) -> None:
+        """Send a message; nothing happens if the server is not there."""
+        self._send(message)
 
     # Asking
 
@@ -352,6 +372,14 @@ class EventStream:
     def _instruments_changed(self, names: list[str]) -> None:
         for listener in self._listeners:
             self._tell(listener.instruments_changed, names)
+
+    def _function_called(self, *call: Any) -> None:
+        if self.functions is not None:
+            self.functions.called(*call)
+
+    def _function_forgotten(self, *forgotten: Any) -> None:
+        if self.functions is not None:
+            self.functions.forget(*forgotten)
 
     def _tell(self, told: Callable[..., None], *arguments: Any) -> None:
         try:

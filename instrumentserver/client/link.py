@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from instrumentserver.errors import InstrumentServerError
+from instrumentserver.errors import InstrumentServerError, NotPortable
 from instrumentserver.schema import InstrumentSchema
 from instrumentserver.transport.address import Address
 from instrumentserver.wire.messages import Op
 
+from .objects.functions import request_with_functions
 from .session import Session
 
 __all__ = ["Link"]
@@ -49,8 +50,19 @@ class Link:
         return reply[1]
 
     def call(self, path: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Call a method on the server and return what it returns, or what stands for it."""
-        return self.stand_for(self.request(Op.CALL, path, name, list(args), dict(kwargs)))
+        """Call a method on the server and return what it returns, or what stands for it.
+
+        Functions among the arguments stay here, and are called from there.
+        """
+        try:
+            value = self.request(Op.CALL, path, name, list(args), dict(kwargs))
+        except NotPortable as error:
+            request = [Op.CALL, path, name, list(args), dict(kwargs)]
+            value = request_with_functions(self.session, request, error, self._send_with_functions)[1]
+        return self.stand_for(value)
+
+    def _send_with_functions(self, request: list[Any]) -> list[Any]:
+        return [0, self.request(*request)]
 
     def notice(self, version: int) -> None:
         """Bring the proxies up to date, since a reply carried another version than theirs.

@@ -9,7 +9,7 @@ from instrumentserver.schema import MethodSchema, SignatureSchema
 
 from .link import Link
 
-__all__ = ["RemoteMethod"]
+__all__ = ["RemoteMethod", "signature_of"]
 
 
 class RemoteMethod:
@@ -38,7 +38,7 @@ class RemoteMethod:
     @property
     def __signature__(self) -> inspect.Signature | None:
         described = self._schema.signature
-        return None if described is None else _signature(described)
+        return None if described is None else signature_of(described)
 
     def __repr__(self) -> str:
         return f"<RemoteMethod {self.__name__} of {self._link.address(self._path)}>"
@@ -57,7 +57,8 @@ class _Shown:
         return self._text
 
 
-def _signature(described: SignatureSchema) -> inspect.Signature:
+def signature_of(described: SignatureSchema) -> inspect.Signature:
+    """Return the signature that a schema describes; what cannot travel in it reads as on the server."""
     empty = inspect.Parameter.empty
     parameters = []
     for argument in described.arguments:

@@ -19,6 +19,7 @@ from instrumentserver.schema import InstrumentSchema, validator_extension, vecto
 from instrumentserver.transport.address import Address
 from instrumentserver.wire.codec import Codec, Extension
 from instrumentserver.wire.messages import HANDLE_CODE, Op
+from instrumentserver.wire.shipping import CODE_REFUSAL, code_extension
 
 from .attribute import RemoteAttribute, get_attribute, place_of
 from .channels import RemoteChannelList, RemoteChannelTuple
@@ -27,6 +28,9 @@ from .held import take_held
 from .instrument import RemoteInstrument
 from .link import Link
 from .module import RemoteModule
+from .objects.functions import form as function_form
+from .objects.proxy import RemoteObject, find_at
+from .objects.registry import handle_codec, link_with
 from .parameter import RemoteParameter
 from .parameter_kinds import (
     RemoteArrayParameter,
@@ -68,6 +72,7 @@ _PROXIES: Final = (
     RemoteFunction,
     RemoteChannelTuple,
     RemoteChannelList,
+    RemoteObject,
 )
 
 
@@ -79,6 +84,9 @@ class Home(Protocol):
     """
 
     address: str
+
+    def is_own(self, address: str) -> bool:
+        """Return whether an address is one of the server's."""
 
     def path_of(self, thing: object) -> str | None:
         """Return the path of a part of one of its instruments, None for anything else."""
@@ -100,11 +108,19 @@ def open_session(address: str) -> Session:
     return session_with(address, new_codec)
 
 
-def new_codec() -> Codec:
-    """Return a codec that sends proxies as handles and receives handles as proxies."""
-    return Codec(
-        [Extension(HANDLE_CODE, _dump, _load), validator_extension(to_server=True), vector_extension()]
+def new_codec(session: Session) -> Codec:
+    """Return a codec for a connection that sends proxies as handles and receives handles as proxies."""
+    codec = handle_codec(
+        session,
+        [
+            Extension(HANDLE_CODE, functools.partial(_dump, session), _load),
+            validator_extension(to_server=True),
+            vector_extension(),
+            code_extension(CODE_REFUSAL if session.is_remote else ""),
+        ],
     )
+    codec.fallback = functools.partial(_dump_otherwise, session)
+    return codec
 
 
 def address_of(thing: object) -> Address | None:
@@ -126,9 +142,16 @@ def find_proxy(address: Address) -> Any:
     name, *parts = address.path.split(".")
     session = open_session(address.server)
     thing: Any = _roots.get((session, name))
+    if thing is None and (name[:1] == "@" or link_with(session).known(name) is not None):
+        return link_with(session).known(address.path) or link_with(session).find(address.path)
     if thing is None:
-        with _guard:
-            thing = _roots.get((session, name)) or take_schema(session, session.request([Op.SCHEMA, name])[1])
+        try:
+            with _guard:
+                thing = _roots.get((session, name)) or take_schema(
+                    session, session.request([Op.SCHEMA, name])[1]
+                )
+        except UnknownName:
+            return link_with(session).find(address.path)
     if parts and parts[0].startswith("#"):
         thing = _loose_part(thing, f"{name}.{parts.pop(0)}")
     for part in parts:
@@ -261,17 +284,17 @@ def _has(thing: InstrumentBase, part: str) -> bool:
     return part in thing.parameters or part in thing.functions or part in thing.submodules
 
 
-def _dump(value: object) -> Any:
+def _dump(session: Session, value: object) -> Any:
     address = address_of(value)
     if address is not None:
-        return str(address)
+        return session.told(address)
     if issubclass(type(value), RemoteAttribute):
         return place_of(value)
     if isinstance(value, InstrumentBase | ParameterBase | ChannelTuple | Function):
         for home in _home:
             path = home.path_of(value)
             if path is not None:
-                return str(Address(home.address, path))
+                return session.told(Address(home.address, path))
         raise NotPortable(
             f"{value!r} lives in this process only and cannot be used by a server; "
             f"create its instrument with server_name=..., then a handle of it can travel"
@@ -279,12 +302,21 @@ def _dump(value: object) -> Any:
     return None
 
 
+def _dump_otherwise(session: Session, value: object) -> tuple[int, Any] | None:
+    """Return code and plain values for an object that this process serves, or a function of its own."""
+    for home in _home:
+        path = home.path_of(value)
+        if path is not None:
+            return HANDLE_CODE, session.told(Address(home.address, path))
+    return function_form(session, value)
+
+
 def _load(plain: Any) -> Any:
     if isinstance(plain, list):
         return get_attribute(_load(plain[0]), plain[1])
     address = Address.parse(plain)
     for home in _home:
-        if address.server == home.address:
+        if address.server == home.address or home.is_own(address.server):
             return home.thing_at(address.path)
     return find_proxy(address)
 
@@ -305,6 +337,7 @@ def _make_picklable(kind: type) -> None:
     copyreg.pickle(kind, _reduce)
 
 
-for _kind in _PROXIES:
+for _kind in _PROXIES[:-1]:
     _make_picklable(_kind)
+find_at.append(find_proxy)
 on_new_class.append(_make_picklable)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import getpass
 import logging
 import os
-import socket
-import sys
 import threading
-import uuid
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -24,29 +21,33 @@ from instrumentserver.errors import (
     ProtocolError,
     ServerLost,
 )
+from instrumentserver.transport.address import Address, is_network_address
 from instrumentserver.transport.chain import current_work
 from instrumentserver.transport.connection import Connection
-from instrumentserver.transport.exits import describe_exit
-from instrumentserver.transport.handshake import HANDSHAKE_SECONDS, greet_server
+from instrumentserver.transport.exits import describe_exit, last_lines
+from instrumentserver.transport.handshake import HANDSHAKE_SECONDS
+from instrumentserver.transport.keepalive import LINE_ERRORS
 from instrumentserver.transport.segments import Borrower
-from instrumentserver.transport.sockets import connect_socket
+from instrumentserver.transport.tls import connection_over
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import load_failure
 from instrumentserver.wire.messages import CHAINED, Op
 
+from .introduction import forget_session, introduction
 from .listening import log_levels, tell, told_levels
+from .way import LocalWay, NetworkWay
 
-__all__ = ["Session", "introduce_as", "session_with", "time_limit"]
+__all__ = ["Session", "known_sessions", "session_with", "time_limit"]
 
 logger = logging.getLogger(__name__)
 
 _MOST_IDLE: Final = 16
-_LAST_LINES: Final = 15
-_CRASH_LINES: Final = 30
 _PATIENCE: Final = 1.0
 """How long Ctrl-C waits for a busy server, seconds."""
 _LEAST_PATIENCE: Final = 0.25
-_MOST_LINES: Final = 200
+_LEAST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+"""How seldom a server on a network is looked for at the most, seconds."""
 _time_limit: Final[ContextVar[float | None]] = ContextVar("time_limit", default=None)
 
 
@@ -60,18 +61,35 @@ class Session:
         address: The server's address.
         new_codec: Makes a codec that knows handles.
         directory: Where the server's record and the token are.
+
+    Attributes:
+        is_remote: Whether the server is on a network.
+        welcome: What the server said of itself on the latest connection.
+        on_anew: Called with a connection before its first use, when the server may have forgotten this session.
     """
 
-    def __init__(self, address: str, new_codec: Callable[[], Codec], directory: Directory) -> None:
+    def __init__(self, address: str, new_codec: Callable[[Session], Codec], directory: Directory) -> None:
         self.address = address
         self._directory = directory
         # TCP takes what is sent to a peer that has gone, and tells afterwards; a Unix socket refuses it.
         self._may_be_cut = not address.startswith("unix:")
+        self.is_remote = is_network_address(address)
+        self._way = NetworkWay(address, directory) if self.is_remote else LocalWay(address, directory)
+        self.told: Callable[[Address], str] = self._way.told
+        self.welcome: dict[str, Any] = {}
+        self._try_again = 0.0
+        self._pause = 0.0
         self._new_codec = new_codec
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._record: Record | None = None
         self._told_levels: dict[str, int] | None = None
+        self.on_anew: Callable[[Connection], None] = lambda connection: None
+        self._may_be_forgotten = False
+
+    def new_codec(self) -> Codec:
+        """Return a codec like those of the connections."""
+        return self._new_codec(self)
 
     def request(self, request: list[Any], frame: bytes | None = None) -> list[Any]:
         """Send a request and return the reply, ``[version, value, ...]``, blocking until it is there.
@@ -112,13 +130,19 @@ class Session:
             self._discard(connection)
             raise
         except (EOFError, OSError) as error:
+            self._may_be_forgotten |= not isinstance(error, CallTimeout)
+            if self.is_remote and isinstance(error, OSError) and error.errno in LINE_ERRORS:
+                # To connect anew would only take more time.
+                self._close(connection)
+                self.close()
+                raise self._lost(error) from None
             self._discard(connection)
             if isinstance(error, InstrumentServerError):
                 raise
             if isinstance(error, OSError) and error.errno is None:
                 # No word of the system's: a signal handler raised it, as time limits of others do.
                 raise
-            raise ServerLost(self._last_words("ended before it answered")) from None
+            raise self._lost(error) from None
         except InstrumentServerError:
             self._idle.append(connection)
             raise
@@ -176,7 +200,7 @@ class Session:
         except (EOFError, OSError) as error:
             if isinstance(error, InstrumentServerError):
                 raise
-            raise ServerLost(self._last_words("ended before it answered")) from None
+            raise self._lost(error) from None
         finally:
             self._close(connection)
         if len(reply) > 2:
@@ -184,7 +208,9 @@ class Session:
         return reply[1]
 
     def is_there(self) -> bool:
-        """Return whether it is worth while to connect: whether a local server has a record."""
+        """Return whether it is worth while to connect now: a local server has a record, others are asked seldom."""
+        if self.is_remote:
+            return time.monotonic() >= self._try_again
         scheme, _, name = self.address.partition(":")
         return scheme != "unix" or self._directory.find(name) is not None
 
@@ -260,30 +286,46 @@ class Session:
                 raise ConnectFailed(self._last_words("is not running"))
             self._record = record
         try:
-            sock = connect_socket(self.address, directory.socket_path(name), patience)
+            line = self._way.reach(patience)
         except OSError as error:
+            self._put_off()
+            if isinstance(error, InstrumentServerError):
+                raise
             raise self._not_connected(error, patience, f"does not take connections ({error})") from error
         try:
-            greet_server(sock, directory.token(), patience)
-            connection = Connection(sock, self._new_codec())
+            self._way.greet(line, patience)
+            connection = connection_over(line, self._new_codec(self))
             told_levels[self] = True
             self._told_levels = log_levels()
+            if not self._open:
+                # The server has forgotten a session without connections.
+                self._may_be_forgotten = True
             after = None if instead_of is None else instead_of.number
-            wishes = {"log_levels": self._told_levels, "after": after, **({purpose: True} if purpose else {})}
+            received = 0 if instead_of is None else instead_of.codec.received
+            wishes: dict[str, Any] = {"log_levels": self._told_levels, "after": after, "received": received}
+            if purpose:
+                wishes[purpose] = True
             if not (purpose or self._may_be_cut):
                 wishes["segments"] = True
+            if self.is_remote:
+                wishes["address"] = self.address
             connection.send({**introduction(), **wishes})
             if instead_of is not None:
                 instead_of.finish_sending()
-            welcome = connection.receive()
+            self.welcome = welcome = connection.receive()
             connection.number = welcome["connection"]
             if "segments" in welcome:
                 # Elsewhere, such as in another container, everything comes through the socket.
                 with suppress(OSError):
                     connection.borrow_from(Borrower(welcome["segments"]))
-            sock.settimeout(None)
+            if self._may_be_forgotten and not purpose:
+                self.on_anew(connection)
+                self._may_be_forgotten = False
+            line.settimeout(None)
+            self._try_again = self._pause = 0.0
         except BaseException as error:
-            sock.close()
+            line.close()
+            self._put_off()
             if isinstance(error, EOFError | OSError) and not isinstance(error, InstrumentServerError):
                 raise self._not_connected(error, patience, "closed the connection at once") from error
             raise
@@ -299,6 +341,20 @@ class Session:
         text = f"{self.address} does not answer within {patience:g} s; it hangs, or it is stopped"
         return CallTimeout(text) if patience == _time_limit.get() else ConnectFailed(text)
 
+    def _put_off(self) -> None:
+        """Have those who look again and again for a server on a network do so more and more seldom."""
+        self._pause = min(max(2 * self._pause, _LEAST_PAUSE), _LONGEST_PAUSE)
+        self._try_again = time.monotonic() + self._pause
+
+    def _lost(self, error: Exception) -> ServerLost:
+        """Return the error for a call whose connection ended."""
+        if self.is_remote and isinstance(error, OSError) and error.errno in LINE_ERRORS:
+            return ServerLost(
+                f"the line to {self.address} is cut: its computer has been silent for "
+                f"{self._way.line_timeout:g} s; the call may have been carried out"
+            )
+        return ServerLost(self._last_words("ended before it answered"))
+
     def close_events(self, connection: Connection) -> None:
         """Close a connection that `open_events` returned, waking the thread that waits for events."""
         connection.shutdown()
@@ -307,6 +363,7 @@ class Session:
     def _reconnect(self, broken: Connection) -> Connection:
         self._close(broken)
         self.close()
+        self._may_be_forgotten = True
         return self._connect()
 
     def _discard(self, connection: Connection) -> None:
@@ -326,6 +383,11 @@ class Session:
 
     def _last_words(self, what: str) -> str:
         """Return what is known about a server that is not there: how it ended, and the end of its log."""
+        if self.is_remote:
+            name = f"{self.welcome['name']!r} " if "name" in self.welcome else ""
+            return (
+                f"server {name}at {self.address} {what}; its own computer knows more: instrumentserver list"
+            )
         name = self.address.removeprefix("unix:")
         text = f"server {name!r} {what}"
         record = self._record
@@ -333,7 +395,7 @@ class Session:
             return f"{text}; start it with start_server({name!r}), or create an instrument on it"
         ended = describe_exit(record.pid)
         text = f"{text} ({ended})" if ended else text
-        lines = _last_lines(Path(record.log))
+        lines = last_lines(Path(record.log))
         return f"{text}; the end of its log {record.log}:\n{lines}" if lines else text
 
 
@@ -369,12 +431,10 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 
 _sessions: Final[dict[tuple[str, str], Session]] = {}
-_session_id: Final[list[str]] = []
-_role: Final[dict[str, str]] = {}
 _guard: Final = threading.Lock()
 
 
-def session_with(address: str, new_codec: Callable[[], Codec]) -> Session:
+def session_with(address: str, new_codec: Callable[[Session], Codec]) -> Session:
     """Return this process's session with the server at an address; it need not be there yet."""
     directory = Directory.default()
     key = (str(directory.root), address)
@@ -389,35 +449,10 @@ def session_with(address: str, new_codec: Callable[[], Codec]) -> Session:
         return session
 
 
-def introduction() -> dict[str, Any]:
-    """Return who we are, for the server's status."""
-    if not _session_id:
-        _session_id.append(uuid.uuid4().hex)
-    return {
-        "session": _session_id[0],
-        "pid": os.getpid(),
-        "user": _user(),
-        "host": socket.gethostname(),
-        "program": Path((sys.argv or [""])[0]).name or "python",
-        **_role,
-    }
-
-
-def introduce_as(program: str, server: str) -> None:
-    """Have this process be known to servers as a server itself.
-
-    Args:
-        program: Stands for the name of the script.
-        server: The server's address.
-    """
-    _role.update(program=program, server=server)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"
+def known_sessions() -> list[Session]:
+    """Return the sessions of this process, with whatever directory."""
+    with _guard:
+        return list(_sessions.values())
 
 
 def _close_all() -> None:
@@ -427,25 +462,6 @@ def _close_all() -> None:
 
 
 def _after_fork() -> None:
-    _session_id.clear()
+    forget_session()
     for session in _sessions.values():
         session.abandon()
-
-
-def _last_lines(log: Path) -> str:
-    """Return the end of a log, from the beginning of a crash report on if there is one."""
-    lines = _tail(log, _MOST_LINES).splitlines()
-    crashes = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
-    shown = lines[crashes[-1] :][:_CRASH_LINES] if crashes else lines[-_LAST_LINES:]
-    return "\n".join(shown)
-
-
-def _tail(path: Path, lines: int) -> str:
-    try:
-        with open(path, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 1_000 * lines))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])

@@ -197,7 +197,7 @@ class SharedBroadcaster:
             }
             names = {record.address: f"unix:{record.name}" for record in records}
             for address in (*self._servers, *wanted):
-                if address.startswith("tcp:"):
+                if address.startswith(("tcp:", "tls:")):
                     addresses.setdefault(address, (0, ""))
             for address, identity in addresses.items():
                 asker = self._askers.get(address)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from qcodes.instrument import Instrument, IPInstrument, VisaInstrument
 from qcodes.instrument import find_or_create_instrument as find_or_create_here
 
 from instrumentserver.client.attribute import NestedAttributes
-from instrumentserver.client.registry import open_session
+from instrumentserver.client.registry import find_proxy_at, open_session
 from instrumentserver.directory import Directory, Record
 from instrumentserver.errors import ConnectFailed, UnknownName, UsageError
 from instrumentserver.server import ServerOptions
+from instrumentserver.server.allowed import AllowList
 from instrumentserver.server.nested import get_nested
-from instrumentserver.transport.address import check_server_name, is_server_address, loopback_endpoint
+from instrumentserver.transport.address import (
+    Address,
+    check_server_name,
+    is_network_address,
+    is_server_address,
+)
 from instrumentserver.transport.sockets import HAS_UNIX_SOCKETS
 
+from .afar import connected_afar, divided, reach_afar
 from .handle import Server
 from .launch import ServerStartFailed, launch
 
@@ -47,7 +54,9 @@ def start_server(
     *,
     linger: float | None = 60.0,
     shared_kwargs: Mapping[str, Any] | None = None,
-    listen: str | None = None,
+    listen: str | Sequence[str] | None = None,
+    allow: Sequence[str] = (),
+    insecure: bool = False,
 ) -> Server:
     """Return the server of that name, started if it does not run.
 
@@ -56,15 +65,23 @@ def start_server(
         linger: How long it lives without clients, seconds; None until it is stopped. A server that
             runs already keeps the longer one of its own and this.
         shared_kwargs: Keyword arguments that it holds for all instruments whose class names them.
-        listen: Where it listens: ``tcp://127.0.0.1:PORT``, port 0 for any free one. By default it listens on
-            a Unix socket where the system has them, else on TCP on the loopback interface. No effect on
-            a server that runs already.
+        listen: Where it listens for other computers, too: ``tls://0.0.0.0:5900``, or several addresses; port 0 for
+            any free one. A server that runs already listens there from now on. Beside that it listens on a Unix
+            socket where the system has them, else on TCP on the loopback interface; ``tcp://127.0.0.1:PORT`` takes
+            the place of that, and has no effect on a server that runs already.
+        allow: Import paths of what clients on other computers may create and serve, such as ``'instruments:Dac'`` or
+            ``'qcodes_contrib_drivers.*'``; beside those that a server that runs already has.
+        insecure: Whether it may listen for other computers on plain TCP, where everybody on the way can read and
+            change what travels.
 
     Raises:
-        UsageError: The name or the address cannot be, or the server shares something else of that name.
+        UsageError: The name or an address cannot be, a port is taken, or the server shares something else of that
+            name.
         ServerStartFailed: The process ended before it was ready.
     """
-    return started_server(name, linger=linger, shared_kwargs=shared_kwargs, listen=listen)[0]
+    return started_server(
+        name, linger=linger, shared_kwargs=shared_kwargs, listen=listen, allow=allow, insecure=insecure
+    )[0]
 
 
 def started_server(
@@ -72,7 +89,9 @@ def started_server(
     *,
     linger: float | None = 60.0,
     shared_kwargs: Mapping[str, Any] | None = None,
-    listen: str | None = None,
+    listen: str | Sequence[str] | None = None,
+    allow: Sequence[str] = (),
+    insecure: bool = False,
     extend: bool = True,
 ) -> tuple[Server, bool]:
     """Return the server of that name, and whether this call started it; see `start_server`.
@@ -83,9 +102,9 @@ def started_server(
     check_server_name(name)
     if linger is not None and not linger >= 0:
         raise UsageError(f"linger={linger!r} is no time; give seconds, 0 or more, or None for ever")
-    if listen is not None:
-        loopback_endpoint(listen)
-    address = listen or (f"unix:{name}" if HAS_UNIX_SOCKETS else "tcp://127.0.0.1:0")
+    local, network = divided(listen, insecure=insecure)
+    AllowList(allow)
+    address = local or (f"unix:{name}" if HAS_UNIX_SOCKETS else "tcp://127.0.0.1:0")
     give_up = time.monotonic() + _START_SECONDS
     launches = 0
     is_new = False
@@ -96,6 +115,8 @@ def started_server(
                 server = _reach(record)
                 if extend or is_new:
                     server.extend(linger, shared_kwargs or {})
+                if not is_new and (network or allow):
+                    server.listen(*network, allow=allow, insecure=insecure)
             except ConnectFailed:
                 # It is on its way out, or not yet ready: wait for the one or the other.
                 if time.monotonic() > give_up:
@@ -103,7 +124,8 @@ def started_server(
             else:
                 return server, is_new
         elif launches < _MOST_LAUNCHES and time.monotonic() < give_up:
-            is_new = launch(ServerOptions(name, address, linger))
+            options = ServerOptions(name, address, linger, tuple(network), tuple(allow), insecure)
+            is_new = launch(options)
             launches += is_new
         else:
             raise ServerStartFailed(
@@ -114,16 +136,45 @@ def started_server(
             time.sleep(_RETRY_SECONDS)
 
 
-def connect(name_or_address: str) -> Server:
+def connect(
+    name_or_address: str,
+    *,
+    token: str | None = None,
+    pin: str | None = None,
+    line_timeout: float | None = None,
+) -> Server:
     """Return the running server of a name or address.
 
     Args:
-        name_or_address: ``foo``, ``unix:foo`` or ``tcp://127.0.0.1:5900``.
+        name_or_address: ``foo``, ``unix:foo`` or ``tcp://127.0.0.1:5900``; ``tls://labpc2:5900`` for one of another
+            computer, which the rest is for.
+        token: What the server's owner has given to you, as ``instrumentserver token show NAME`` prints it. By default
+            ``$INSTRUMENTSERVER_TOKEN``, or what ``instrumentserver token add ADDRESS`` has stored.
+        pin: The fingerprint of the server's certificate, as ``instrumentserver token pin NAME`` prints it. By default
+            the certificate that the server shows at the first contact is remembered, and must not change.
+        line_timeout: After how long a silence of the other computer the line counts as cut, also during a call,
+            seconds, 2 to 3600. By default ``$INSTRUMENTSERVER_LINE_TIMEOUT``, or 5 s.
+
+    Token, pin and time count for everything in this process that uses the server.
 
     Raises:
         UnknownName: No server of that name or address runs.
-        ConnectFailed: It does not take connections.
+        ConnectFailed: It does not take connections, or not ours.
+        UsageError: That is no token, no fingerprint, or no time.
     """
+    if isinstance(name_or_address, str) and "://" in name_or_address:
+        address = Address.parse(name_or_address)
+        if address.path:
+            raise UsageError(
+                f"{name_or_address} is something on a server; get it with Proxy({name_or_address!r}), "
+                f"or the server with connect({address.server!r})"
+            )
+    if is_network_address(name_or_address):
+        return reach_afar(name_or_address, token, pin, line_timeout)
+    if (token, pin, line_timeout) != (None, None, None):
+        raise UsageError(
+            f"token, pin and line_timeout are for servers on networks; {name_or_address} is one of this computer"
+        )
     directory = Directory.default()
     wanted = name_or_address.removeprefix("unix:")
     if not is_server_address(wanted):
@@ -153,6 +204,10 @@ def list_servers() -> list[Server]:
 def find_instrument(name: str) -> Any:
     """Return the instrument of that name: one of this process, or one of any running server.
 
+    Args:
+        name: Its name; or its address, such as ``tls://labpc2:5900/dac``. By name those servers of other computers are
+            asked, too, with which this process is connected.
+
     Raises:
         UnknownName: There is none; the message says which servers were asked.
         UsageError: Several servers have one of that name; the message says how to choose.
@@ -160,15 +215,21 @@ def find_instrument(name: str) -> Any:
     here = Instrument._all_instruments.get(name)
     if here is not None:
         return here
-    servers = [server for server in list_servers() if name in _names_on(server)]
+    if isinstance(name, str) and is_server_address(name):
+        return find_proxy_at(name)
+    every = [*list_servers(), *connected_afar()]
+    servers = [server for server in every if name in _names_on(server)]
     if len(servers) == 1:
         return servers[0].instruments[name]
     if servers:
         where = " and ".join(str(server.address) for server in servers)
+        known = servers[0].address if servers[0].is_remote else servers[0].name
         raise UsageError(
-            f"instrument {name!r} is on {where}; choose one, such as connect({servers[0].name!r}).instruments[{name!r}]"
+            f"instrument {name!r} is on {where}; choose one, such as connect({known!r}).instruments[{name!r}]"
         )
-    asked = ", ".join(server.name for server in list_servers()) or "no server runs"
+    asked = (
+        ", ".join(server.address if server.is_remote else server.name for server in every) or "no server runs"
+    )
     raise UnknownName(f"no instrument {name!r} in this process or on any server (asked: {asked})")
 
 
@@ -213,8 +274,8 @@ def find_or_create_instrument(
         cls: The driver class.
         name: Name of the instrument.
         args: What the constructor gets after the name.
-        server_name: The server, started if it does not run; "" for the class's default; None for an instrument
-            of this process, as in QCoDeS.
+        server_name: The server, started if it does not run, or the address of one on another computer; "" for the
+            class's default; None for an instrument of this process, as in QCoDeS.
         recreate: Whether an instrument that is found is closed and made again with these arguments.
         kwargs: What the constructor gets by keyword.
 
@@ -263,6 +324,8 @@ def make_instrument(
         TypeError: There is one of that name, of another class.
         Exception: Whatever the constructor raised.
     """
+    if is_network_address(server_name):
+        return reach_afar(server_name).make(cls, name, args, kwargs, if_exists=if_exists)
     server, is_new = started_server(server_name or default_server_name(cls, kwargs, args), extend=False)
     try:
         return server.make(cls, name, args, kwargs, if_exists=if_exists)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from instrumentserver.client import RemoteInstrument, forget_dead, time_limit
-from instrumentserver.client.registry import find_proxy, open_session, proxies, take_schema
+from instrumentserver.client.objects.proxy import RemoteObject
+from instrumentserver.client.objects.registry import link_with
+from instrumentserver.client.registry import find_proxy, new_codec, open_session, proxies, take_schema
 from instrumentserver.directory import Directory, Record
 from instrumentserver.errors import CallTimeout, ConnectFailed, ServerLost, UsageError
 from instrumentserver.transport.address import Address
-from instrumentserver.transport.exits import wait_for_exit
+from instrumentserver.transport.exits import tail, wait_for_exit
 from instrumentserver.transport.handshake import HANDSHAKE_SECONDS
 from instrumentserver.wire.messages import Op
-from instrumentserver.wire.shipping import dump_class, ship_code
+from instrumentserver.wire.serving import digest_of, dump_function, dump_thing
+from instrumentserver.wire.shipping import dump_class, name_class, ship_code
 
 __all__ = ["Server"]
 
@@ -33,26 +36,31 @@ class Server:
     Attributes:
         name: Its name.
         pid: Its process.
-        address: Where it listens.
+        address: Where it listens: by the address at which this process uses it.
+        is_remote: Whether it is reached over a network.
     """
 
     def __init__(self, record: Record) -> None:
         self.name = record.name
         self.pid = record.pid
         self.address = record.address
+        self._record = record
         self._log = Path(record.log)
         self._session = open_session(record.address)
+        self.is_remote = self._session.is_remote
 
     @property
     def instruments(self) -> Mapping[str, RemoteInstrument]:
         """The instruments that it has now, by name."""
         return _InstrumentsOf(self)
 
-    def create(self, cls: type, name: str, *args: Any, **kwargs: Any) -> RemoteInstrument:
+    def create(self, cls: type | str, name: str, *args: Any, **kwargs: Any) -> RemoteInstrument:
         """Make an instrument on the server and return its proxy.
 
         Args:
-            cls: Any QCoDeS driver class; also one that is defined in a notebook or in the script itself.
+            cls: Any QCoDeS driver class; also one that is defined in a notebook or in the script itself; or its
+                import path, ``"package.module:Class"``, where this computer does not have it. On another computer
+                it must be on the server's list (``allow``).
             name: Name of the instrument, an identifier that no other instrument here has.
             args: What the constructor gets after the name.
             kwargs: What the constructor gets by keyword.
@@ -65,7 +73,7 @@ class Server:
         return self.make(cls, name, args, kwargs, if_exists="error")[0]
 
     def make(
-        self, cls: type, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, if_exists: str
+        self, cls: type | str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, if_exists: str
     ) -> tuple[RemoteInstrument, bool]:
         """Make an instrument, or find it; return its proxy, and whether it is new.
 
@@ -83,7 +91,93 @@ class Server:
         if not isinstance(name, str):
             raise UsageError(f"{name!r} cannot name an instrument; its name must be a string such as 'dac'")
         self._check_name(name)
-        return self._take([name, dump_class(cls), ship_code(list(args)), ship_code(kwargs)], if_exists)
+        return self._take([name, self._shipped(cls), ship_code(list(args)), ship_code(kwargs)], if_exists)
+
+    def _shipped(self, cls: type | str) -> dict[str, Any]:
+        """Return what the server gets a class by; over a network only its name, where it must be importable."""
+        if isinstance(cls, str):
+            return {"name": cls, "file": None, "sys_path": []}
+        return name_class(cls) if self.is_remote else dump_class(cls)
+
+    @property
+    def objects(self) -> Mapping[str, RemoteObject]:
+        """The objects that it serves now, by name."""
+        return _ObjectsOf(self)
+
+    def serve(
+        self,
+        what: Any,
+        name: str,
+        *,
+        expose: Sequence[str] | None = None,
+        lock: str = "one",
+        access: str = "shared",
+        arguments: Sequence[Any] | Mapping[str, Any] | None = None,
+        before_call: Callable[..., object] | str | None = None,
+        frees: Sequence[str] = ("free*",),
+        reads: Sequence[str] = (),
+    ) -> RemoteObject:
+        """Serve a module, a class or an object by name, and return its proxy.
+
+        Serving the same once more returns what is there.
+
+        Args:
+            what: An import path, such as ``"Swabian.TimeTagger"`` or ``"package.module:Name"``; a module; a class; or
+                any object that can be pickled, of which the server gets a copy.
+            name: The name: an identifier that no instrument and no other object of the server has.
+            expose: Patterns of the names that clients may use, ``"get*"`` or ``"Counter.get*"``; None for all that
+                are public.
+            lock: "one" for one call at a time on the object and all that comes from it, "each" for one call at
+                a time on each object, "none" for what is thread-safe.
+            access: "shared"; "exclusive" for one client at a time, the first who uses it; "client" to make one
+                for each client, which ends with him.
+            arguments: What ``what``, a class or a function, is called with on the server, and its result is served: a
+                list, or a dict for keywords. None serves ``what`` itself.
+            before_call: Called on the server before each call with a `ClientIdentity` and an `ObjectCall`; what
+                it raises refuses the call. Or its import path.
+            frees: Patterns of the names of functions that end their first argument: who else has it is asked first.
+            reads: Patterns of the calls that clients who may only read may make, ``"getData"``, ``"Counter.get*"``.
+
+        Raises:
+            UsageError: The name is taken by something else, or an option is none.
+            NotPortable: Something cannot travel to the server.
+            Exception: Whatever importing or making it raised; nothing is left behind.
+        """
+        if isinstance(arguments, Mapping):
+            given: Any = [[], ship_code(dict(arguments))]
+        else:
+            given = None if arguments is None else [ship_code(list(arguments)), {}]
+        options = {
+            "expose": None if expose is None else list(expose),
+            "lock": lock,
+            "access": access,
+            "arguments": given,
+            "before_call": dump_function(before_call),
+            "frees": list(frees),
+            "reads": list(reads),
+        }
+        shipped = dump_thing(what)
+        options["digest"] = digest_of(shipped, options, new_codec(self._session))
+        proxy: RemoteObject = self._session.request([Op.SERVE, name, shipped, options])[1]
+        return proxy
+
+    def unserve(self, name: str) -> None:
+        """End an object that is served by name, and all that came from it, whoever uses them.
+
+        Raises:
+            UnknownName: Nothing of that name is served.
+        """
+        self._session.request([Op.UNSERVE, name])
+
+    def proxies(self) -> list[dict[str, Any]]:
+        """Return which objects are on the server, and who has them.
+
+        Returns:
+            One dict for each: ``path``, ``class``, ``shown`` (how it reads), ``root`` (the name of what it came from),
+            ``lock`` and ``access`` as served, and ``holders``: one dict for each client that has a proxy of it, with
+            ``user``, ``host``, ``pid``, ``program``, ``session`` and ``count`` (how often it was handed to him).
+        """
+        return list(self._session.request([Op.OBJECT_LIST, ""])[1])
 
     def recipes(self) -> list[list[Any]]:
         """Return what `make_again` needs to make every instrument again, in the order in which they were made.
@@ -130,9 +224,57 @@ class Server:
 
         Args:
             lines: How many lines at most.
+
+        Raises:
+            NotAllowed: It is on another computer, and you are a viewer.
         """
-        text = self._log.read_text("utf-8", "replace") if self._log.exists() else ""
-        return "\n".join(text.splitlines()[-lines:]) if lines > 0 else ""
+        if self.is_remote:
+            return str(self._session.request([Op.LOG, "", lines])[1])
+        return tail(self._log, lines)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens now, the address for local clients first.
+
+        Raises:
+            ConnectFailed: It is not there any more.
+        """
+        return list(self.status()["addresses"])
+
+    @property
+    def role(self) -> str:
+        """What this process may do there: "viewer", "operator" or "admin", which a local client is."""
+        return str(self._session.welcome.get("role", "admin"))
+
+    def listen(self, *addresses: str, allow: Sequence[str] = (), insecure: bool = False) -> list[str]:
+        """Have the server listen for other computers, too, and return all its addresses; for local clients only.
+
+        Args:
+            addresses: ``tls://HOST:PORT``; host 0.0.0.0 for every interface, port 0 for any free one.
+            allow: Import paths of what clients on other computers may create and serve, beside those that may be
+                already.
+            insecure: Whether an address may be of plain TCP.
+
+        Raises:
+            UsageError: An address cannot be, or its port is taken.
+        """
+        return list(self._session.request([Op.LISTEN, "", list(addresses), list(allow), insecure])[1])
+
+    def ask_status(self, patience: float) -> dict[str, Any]:
+        """Return the status without keeping the server alive.
+
+        Args:
+            patience: How long each step may take, seconds.
+
+        Raises:
+            ConnectFailed: It is not there.
+            CallTimeout: It does not answer in time.
+        """
+        return dict(self._session.ask_in_passing([Op.STATUS, ""], patience))
+
+    def check_tokens(self) -> int:
+        """Cut the connections of clients whose token was made anew; return how many; for local clients only."""
+        return int(self._session.request([Op.CHECK_TOKENS, ""])[1])
 
     def stop(self, timeout: float = _STOP_SECONDS) -> None:
         """Close every instrument and end the server, waiting until it is gone; nothing happens if it is.
@@ -155,7 +297,15 @@ class Server:
         self._wait_until_gone(give_up)
 
     def kill(self) -> None:
-        """End the server's process at once, without closing anything."""
+        """End the server's process at once, without closing anything.
+
+        Raises:
+            UsageError: It is on another computer.
+        """
+        if self.is_remote:
+            raise UsageError(
+                f"server {self.name!r} runs on another computer, where it can be killed; from here, stop() it"
+            )
         try:
             os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         except ProcessLookupError:
@@ -183,7 +333,7 @@ class Server:
         return f"<Server: {self.name} at {self.address}, pid {self.pid}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Server, (Record(self.name, self.address, self.pid, "", str(self._log)),)
+        return Server, (self._record,)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Server) and (self.address, self.pid) == (other.address, other.pid)
@@ -200,10 +350,39 @@ class Server:
         forget_dead(name, self._session)
 
     def _wait_until_gone(self, give_up: float) -> None:
-        self._session.wait_until_gone(max(0.0, give_up - time.monotonic()))
+        is_gone = self._session.wait_until_gone(max(0.0, give_up - time.monotonic()))
+        if self.is_remote:
+            if not is_gone:
+                raise ServerLost(f"server {self.name!r} at {self.address} has not ended in time")
+            return
         if not wait_for_exit(self.pid, max(0.0, give_up - time.monotonic())):
             raise ServerLost(f"server {self.name!r} (pid {self.pid}) has not ended in time; kill() it")
         Directory.default().find(self.name)
+
+
+class _ObjectsOf(Mapping[str, RemoteObject]):
+    """The objects that a server serves by name, asked for anew at every use."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def __getitem__(self, name: str) -> RemoteObject:
+        if name not in self._names():
+            raise KeyError(name)
+        proxy: RemoteObject = link_with(self._server._session).find(name)
+        return proxy
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __repr__(self) -> str:
+        return f"<objects of {self._server.name}: {', '.join(self._names()) or 'none'}>"
+
+    def _names(self) -> list[str]:
+        return list(self._server._session.request([Op.OBJECT_LIST, "", True])[1])
 
 
 class _InstrumentsOf(Mapping[str, RemoteInstrument]):

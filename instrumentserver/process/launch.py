@@ -39,6 +39,7 @@ def launch(options: ServerOptions) -> bool:
 
     Raises:
         ServerStartFailed: It ended before it was ready.
+        UsageError: It cannot be as it was asked for, such as at a port that is taken.
     """
     _occupy_standard_descriptors()
     context = _context()
@@ -109,6 +110,8 @@ def _await(receiver: Any, process: Any, options: ServerOptions) -> bool:
         raise ServerStartFailed(
             f"server {options.name!r} ended with exit code {process.exitcode} before it was ready"
         ) from None
+    if outcome == "refused":
+        raise UsageError(text)
     if outcome == "failed":
         raise ServerStartFailed(f"server {options.name!r} could not start:\n{text}")
     return bool(outcome == "ready")

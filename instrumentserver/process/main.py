@@ -12,9 +12,11 @@ from typing import Any
 
 from qcodes.instrument import Instrument
 
+from instrumentserver.client.introduction import introduce_as
+from instrumentserver.client.objects.lending import keep_for_a_while
 from instrumentserver.client.registry import address_of, find_proxy, set_home
-from instrumentserver.client.session import introduce_as
 from instrumentserver.directory import Directory, NameTaken
+from instrumentserver.errors import UsageError
 from instrumentserver.server import InstrumentServer, ServerOptions
 from instrumentserver.server.handles import RemoteHandles
 from instrumentserver.server.inherit import inherit_context
@@ -31,7 +33,8 @@ def run_server(ready: Any, options: ServerOptions, environ: dict[str, str]) -> N
     """Be a server until its end.
 
     Args:
-        ready: A pipe's end; receives one list: ``["ready", address]``, ``["taken", ""]`` or ``["failed", traceback]``.
+        ready: A pipe's end; receives one list: ``["ready", address]``, ``["taken", ""]``, ``["refused", why]``
+            or ``["failed", traceback]``.
         options: Name, address, linger.
         environ: The environment of the process that asked for the server.
     """
@@ -49,7 +52,7 @@ def run_server(ready: Any, options: ServerOptions, environ: dict[str, str]) -> N
         log = directory.log_path(options.name)
         open_log(log)
         inherit_context()
-        remote = RemoteHandles(address_of, find_proxy, waits_elsewhere, is_used_elsewhere)
+        remote = RemoteHandles(address_of, find_proxy, waits_elsewhere, is_used_elsewhere, keep_for_a_while)
         server = InstrumentServer(options, directory, claim, remote)
         set_home(server)
         introduce_as(f"server {options.name}", server.address)
@@ -58,6 +61,10 @@ def run_server(ready: Any, options: ServerOptions, environ: dict[str, str]) -> N
         if hasattr(os, "register_at_fork"):
             _have_signals_end_children()
         server.publish(str(log))
+    except UsageError as error:
+        claim.release()
+        ready.send(["refused", str(error)])
+        return
     except Exception:  # noqa: BLE001  (told to the client, who raises it)
         claim.release()
         ready.send(["failed", traceback.format_exc()])

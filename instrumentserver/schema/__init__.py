@@ -17,11 +17,20 @@ from .description import (
     PartSchema,
     SignatureSchema,
 )
+from .objects import (
+    ASYNC_SPECIALS,
+    OBJECT_SPECIALS,
+    ObjectClassSchema,
+    ObjectMethodSchema,
+    ObjectPropertySchema,
+)
 from .subscribing import SubscribeOptions
 from .validators import VALIDATOR_CODE, bind_sizes, validator_extension
 from .vectors import vector_extension
 
 __all__ = [
+    "ASYNC_SPECIALS",
+    "OBJECT_SPECIALS",
     "SPECIAL_METHODS",
     "VALIDATOR_CODE",
     "ChannelListSchema",
@@ -34,6 +43,9 @@ __all__ = [
     "LoggerSchema",
     "MethodSchema",
     "ModuleSchema",
+    "ObjectClassSchema",
+    "ObjectMethodSchema",
+    "ObjectPropertySchema",
     "ObjectSchema",
     "ParameterSchema",
     "PartSchema",

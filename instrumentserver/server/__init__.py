@@ -1,5 +1,6 @@
 """The code inside a server process: instruments, dispatch, connections."""
 
-from .server import InstrumentServer, ServerOptions
+from .options import ServerOptions
+from .server import InstrumentServer
 
 __all__ = ["InstrumentServer", "ServerOptions"]

@@ -13,15 +13,14 @@ from instrumentserver.transport.chain import Link
 from instrumentserver.wire.messages import Op
 
 from .cycles import Wait, find_cycle
-from .hosted import Hosted
-from .locks import InstrumentLock
+from .locks import InstrumentLock, Locked
 
 __all__ = ["Caller"]
 
 _SUSPICIOUS_SECONDS: Final = 0.5
 """How long a call that keeps an instrument waiting itself waits before it looks for the reason."""
 _LONGEST_PATIENCE: Final = 8.0
-_WITHOUT_INSTRUMENT: Final = frozenset((Op.CREATE, Op.CLOSE, Op.STOP))
+_WITHOUT_INSTRUMENT: Final = frozenset((Op.CREATE, Op.CLOSE, Op.STOP, Op.SERVE, Op.UNSERVE, Op.OBJECT_FREE))
 """Operations that work without holding an instrument at first."""
 
 
@@ -35,9 +34,16 @@ class Caller:
         where: The server, for the headings of tracebacks.
         session: Identifies the client's process, over all its connections.
         server: The address of the client where it is a server itself, else "".
-        met: Instruments of this server that the present request brought as handles.
+        met: Instruments and objects of this server that the present request brought as handles.
         incoming: The chain of calls that the present request is part of.
-        worked_on: The instrument that the latest request concerned.
+        worked_on: The instrument, or the objects, that the latest request concerned.
+        role: What he may do: "viewer", "operator" or "admin", which a local client is.
+        is_remote: Whether he came over a network.
+        allowed: What he may have this server import; None for everything.
+        address_of: Returns by which address he is told of a part of an instrument, None for anything else.
+        told_address: Returns by which address he is told of something on another server.
+        references: The handles of objects that go to the client over this connection.
+        functions: Functions of the client that the present request brought and that nobody has asked for yet.
         after_reply: What is to be done once the present request has been answered.
     """
 
@@ -45,7 +51,7 @@ class Caller:
         self,
         server_address: str,
         introduction: dict[str, Any],
-        met: list[Hosted],
+        met: list[Locked],
         all_waits: Callable[[], list[Wait]],
         where: str,
     ) -> None:
@@ -59,12 +65,19 @@ class Caller:
         self.met = met
         self.incoming: list[Link] = []
         self.after_reply: Callable[[], None] | None = None
-        self.worked_on: Hosted | None = None
+        self.worked_on: Locked | None = None
+        self.references: Any = None
+        self.role = "admin"
+        self.is_remote = False
+        self.allowed: Any = None
+        self.address_of: Callable[[object], str | None] = lambda part: None
+        self.told_address: Callable[[Address], str] = str
+        self.functions: list[Any] = []
         self._what: tuple[str, str, float] | None = None
         self._held: InstrumentLock | None = None
         self._waits_for: InstrumentLock | None = None
 
-    def begin(self, hosted: Hosted, operation: str, path: str) -> None:
+    def begin(self, hosted: Locked, operation: str, path: str) -> None:
         """Wait for the instrument's turn, and hold it until `end`.
 
         Raises:
@@ -140,7 +153,7 @@ class Caller:
                 lock.call_next()
 
     @contextmanager
-    def busy_with(self, hosted: Hosted, operation: str, path: str) -> Iterator[None]:
+    def busy_with(self, hosted: Locked, operation: str, path: str) -> Iterator[None]:
         """Hold an instrument during the block; see `begin`."""
         self.begin(hosted, operation, path)
         try:
@@ -181,7 +194,7 @@ class Caller:
     def _link(self, path: str) -> Link:
         return ["", str(Address(self._server_address, path))]
 
-    def refuse_cycle(self, hosted: Hosted, path: str) -> None:
+    def refuse_cycle(self, hosted: Locked, path: str) -> None:
         """Make sure that the instrument does not wait for the chain of calls that this call is part of.
 
         Raises:

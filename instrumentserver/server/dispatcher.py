@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -22,6 +23,8 @@ from .held import HeldObjects
 from .hosted import Hosted
 from .instruments import Instruments
 from .nested import get_nested
+from .objects import Objects
+from .roles import limited_table
 from .snapshot import portable_snapshot, snapshot_is_passive
 
 __all__ = ["Dispatcher", "ServerControl"]
@@ -57,6 +60,15 @@ class ServerControl(Protocol):
     def request_stop(self) -> None:
         """Have the process end soon."""
 
+    def log(self, lines: int) -> str:
+        """Return the end of the log file."""
+
+    def listen(self, addresses: list[str], allow: list[str], insecure: bool) -> list[str]:
+        """Listen at more addresses, and let clients on networks name more classes; return all addresses."""
+
+    def check_tokens(self) -> int:
+        """Cut the connections of clients whose token was made anew; return how many."""
+
 
 class Dispatcher:
     """Carries out requests; any number of threads at the same time.
@@ -66,7 +78,7 @@ class Dispatcher:
         control: The server itself.
         is_portable: Tells whether a value can travel.
         held: What stays here for the clients.
-        address_of: Returns the address of a part of an instrument, None for anything else.
+        objects: The served objects.
     """
 
     def __init__(
@@ -75,14 +87,16 @@ class Dispatcher:
         control: ServerControl,
         is_portable: Callable[[Any], bool],
         held: HeldObjects,
-        address_of: Callable[[object], str | None],
+        objects: Objects,
     ) -> None:
         self._instruments = instruments
         self._target = instruments.target
         self._control = control
         self._is_portable = is_portable
         self._held = held
-        self._address_of = address_of
+        self.meet = objects.meet
+        self._viewer_table = objects.operations.viewer_table
+        self.open_events = objects.open_events
         self._table: dict[str, Callable[..., list[Any]]] = {
             Op.GET: self._get,
             Op.SET: self._set,
@@ -111,10 +125,20 @@ class Dispatcher:
             Op.LOG_LEVELS: self._log_levels,
             Op.STOP: self._stop,
             Op.STOP_IF_UNUSED: self._stop_if_unused,
+            Op.LOG: lambda caller, path, lines: [0, control.log(lines)],
+            Op.LISTEN: lambda caller, path, *wanted: [0, control.listen(*wanted)],
+            Op.CHECK_TOKENS: lambda caller, path: [0, control.check_tokens()],
             **AttributeOperations(instruments.target, self._is_portable).table,
             **ChannelOperations(instruments, self._is_portable).table,
             **held.table,
+            **objects.operations.table,
         }
+
+    def limited_to(self, role: str) -> Dispatcher:
+        """Return what carries out the requests of clients on a network who have a role."""
+        limited = copy.copy(self)
+        limited._table = limited_table(self._table, self._viewer_table, role)
+        return limited
 
     def handle(self, caller: Caller, request: list[Any]) -> list[Any]:
         """Carry out one request and return the reply.
@@ -269,7 +293,7 @@ class Dispatcher:
     def _part(self, caller: Caller, path: str) -> list[Any]:
         target = self._target(path)
         with caller.busy_with(target.hosted, Op.PART, path):
-            schema = describe_part(target.hosted, target.thing, path, self._is_portable, self._address_of)
+            schema = describe_part(target.hosted, target.thing, path, self._is_portable, caller.address_of)
         return [target.hosted.version.number, schema]
 
     def _snapshot(
@@ -312,11 +336,11 @@ class Dispatcher:
 
     def _describe(self, caller: Caller, hosted: Hosted) -> InstrumentSchema:
         try:
-            return describe_instrument(hosted, self._is_portable, self._address_of)
+            return describe_instrument(hosted, self._is_portable, caller.address_of)
         except RuntimeError:
             # A call that is under way changed the tree: wait for it.
             with caller.busy_with(hosted, Op.SCHEMA, hosted.name):
-                return describe_instrument(hosted, self._is_portable, self._address_of)
+                return describe_instrument(hosted, self._is_portable, caller.address_of)
 
     def _create(
         self,
@@ -350,7 +374,7 @@ class Dispatcher:
         hosted = self._instruments.find(path)
         with caller.busy_with(hosted, Op.RESTART, path):
             self._instruments.restart(path)
-        return [hosted.version.number, describe_instrument(hosted, self._is_portable, self._address_of)]
+        return [hosted.version.number, describe_instrument(hosted, self._is_portable, caller.address_of)]
 
     def _list_instruments(self, caller: Caller, path: str) -> list[Any]:
         return [0, [hosted.name for hosted in self._instruments]]

@@ -6,11 +6,14 @@
                         ["unwatch", request, [number, ...]]
                         ["hold", request, [number, ...]]        ["resume", request, [number, ...]]
                         ["taken", number, changes taken altogether]
+                        ["answer", call, result or error, its buffers]
     server -> client    a list of entries, in order:
                         [number, [change, ...], changes dropped before the first of these]
                         ["state", number, "connected" or "disconnected", reason]
                         ["done", request]
                         ["changed", [name of an instrument, ...]]
+                        ["call", call, function of the client, chain of calls, arguments, their buffers]
+                        ["forget", function of the client, how often it came here, and went back]
 
 An empty list says that the server is alive.
 """
@@ -53,6 +56,10 @@ class ClientEvents:
     Args:
         connection: The connection.
         watches: The server's watches.
+
+    Attributes:
+        answered: Called with what the client answers when a function of his was called.
+        on_end: Called when the client has gone.
     """
 
     def __init__(self, connection: Connection, watches: Watches) -> None:
@@ -70,12 +77,15 @@ class ClientEvents:
         self._is_ended = False
         self._sent_at = 0.0
         self._rest = b""
+        self.answered: Callable[..., None] = lambda *answer: None
+        self.on_end: Callable[[], None] = lambda: None
         self._table: dict[str, Callable[..., None]] = {
             "watch": self._watch,
             "unwatch": self._unwatch,
             "hold": self._hold,
             "resume": self._resume,
             "taken": self._taken,
+            "answer": lambda *answer: self.answered(*answer),
         }
 
     def run(self) -> None:
@@ -97,6 +107,7 @@ class ClientEvents:
                 except (TypeError, LookupError, ValueError, AttributeError, UsageError) as error:
                     raise ProtocolError(f"{str(message)[:80]} is no wish for events: {error}") from error
         finally:
+            self.on_end()
             self._watches.close(self)
             for subscriber in self._subscribers.values():
                 self._watches.unsubscribe(subscriber)
@@ -168,6 +179,28 @@ class ClientEvents:
     def tell_changed(self, names: list[str]) -> None:
         """Tell which instruments came, went or changed their tree."""
         self._note(["changed", names])
+
+    def tell(self, entry: list[Any]) -> None:
+        """Send an entry soon. Never blocks."""
+        self._note(entry)
+
+    def tell_at_once(self, entry: list[Any]) -> None:
+        """Send an entry in this thread if nothing else is to be sent: it waits for the answer anyway."""
+        if not self._sending.acquire(False):
+            self._note(entry)
+            return
+        try:
+            if self._notes or self._ready or self._rest:
+                self._notes.append(entry)
+            else:
+                self._connection.send([entry])
+                self._sent_at = time.monotonic()
+        except OSError:
+            pass  # The receiving thread notices, too, and ends all this.
+        finally:
+            self._sending.release()
+        if self._notes or self._ready or self._rest:
+            self._ring()
 
     def _note(self, entry: list[Any]) -> None:
         self._notes.append(entry)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Final, TextIO
 
+from instrumentserver.errors import UsageError
 from instrumentserver.wire.classes import class_text
 
 from .output import collected
@@ -22,6 +23,7 @@ __all__ = ["CallLog", "LogLevels", "forward_warnings"]
 logger = logging.getLogger(__name__)
 
 _OWN: Final = "instrumentserver"
+_MOST_LEVELS: Final = 10_000
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SIMPLE: Final = frozenset((type(None), bool, int, float, str))
 
@@ -64,7 +66,16 @@ class LogLevels:
         self._guard = threading.Lock()
 
     def set(self, session: str, levels: Mapping[str, int]) -> None:
-        """Take over what a client's loggers want."""
+        """Take over what a client's loggers want.
+
+        Raises:
+            UsageError: These are no levels.
+        """
+        are_levels = isinstance(levels, dict) and all(
+            type(name) is str and type(level) is int for name, level in levels.items()
+        )
+        if not are_levels or len(levels) > _MOST_LEVELS:
+            raise UsageError(f"{str(levels)[:80]} are no levels of loggers")
         with self._guard:
             self._clients.setdefault(session, ClientLevels()).replace(levels)
             self._apply()

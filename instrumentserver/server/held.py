@@ -9,7 +9,7 @@ import inspect
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from qcodes.metadatable import Metadatable
@@ -25,7 +25,7 @@ from .caller import Caller
 from .hosted import Hosted, Target
 from .locks import acquire_lock
 
-__all__ = ["HeldObjects"]
+__all__ = ["HeldObjects", "advance", "leave_context", "sent_error"]
 
 logger = logging.getLogger(__name__)
 
@@ -128,25 +128,17 @@ class HeldObjects:
         """
         target = self._of(caller, path)
         value = target.thing
-        thrown = _error(arguments[0]) if method == "throw" else None
-        step = getattr(value, {"next": "__next__"}.get(method, method))
         with caller.busy_with(target.hosted, Op.STEP, target.hosted.name):
             try:
-                item = step(*arguments) if thrown is None else step(thrown)
-                if not self._is_portable(item):
+                outcome = advance(value, "__next__" if method == "next" else method, arguments)
+                if outcome[0] == "yielded" and not self._is_portable(outcome[1]):
                     _end(value)
-                    raise NotPortable(f"an item, {shown(item)}, cannot travel; the generator was ended")
-                outcome = ["yielded", item]
-            except StopIteration as end:
-                outcome = ["returned", end.value]
+                    raise NotPortable(f"an item, {shown(outcome[1])}, cannot travel; the generator was ended")
             except BaseException as error:
                 if not isinstance(value, Generator) or inspect.getgeneratorstate(value) != inspect.GEN_CLOSED:
                     raise
-                outcome = (
-                    ["yours", None] if error is thrown else ["raised", dump_failure(error, caller.where)]
-                )
-                if error is not thrown:
-                    error.__traceback__ = None
+                outcome = ["raised", dump_failure(error, caller.where)]
+                error.__traceback__ = None
         if outcome[0] != "yielded":
             self._forget(path)
         return [target.hosted.version.number, outcome]
@@ -164,19 +156,9 @@ class HeldObjects:
     def _exit(self, caller: Caller, path: str, failure: dict[str, Any] | None) -> list[Any]:
         """Leave a context; return whether it swallows the error with which it was left."""
         target = self._subject(caller, path)
-        error = None if failure is None else _error(failure)
         with caller.busy_with(target.hosted, Op.EXIT, target.hosted.name):
-            if error is None:
-                swallowed = target.thing.__exit__(None, None, None)
-            else:
-                try:
-                    swallowed = target.thing.__exit__(type(error), error, error.__traceback__)
-                except BaseException as raised:
-                    if raised is not error:
-                        raise
-                    # The client raises the original, which this is the copy of.
-                    swallowed = False
-        return [target.hosted.version.number, bool(swallowed)]
+            swallowed = leave_context(target.thing, failure)
+        return [target.hosted.version.number, swallowed]
 
     def _subject(self, caller: Caller, path: str) -> Target:
         return self._of(caller, path) if path.startswith("@") else self._find(path)
@@ -223,7 +205,44 @@ def _end(value: Any) -> None:
         logger.warning("closing a generator failed", exc_info=True)
 
 
-def _error(failure: dict[str, Any]) -> BaseException:
-    """Return the exception with which a context was left, or that is thrown into a generator."""
+def advance(iterator: Any, method: str, arguments: Sequence[Any]) -> list[Any]:
+    """Have an iterator go on for a client; return how that ended.
+
+    ``["yielded", item]``, ``["returned", value]`` at the end, or ``["yours", None]`` where the error that the client
+    threw in came out again. Other errors are raised.
+    """
+    thrown = sent_error(arguments[0]) if method == "throw" else None
+    step = getattr(iterator, method)
+    try:
+        return ["yielded", step(*arguments) if thrown is None else step(thrown)]
+    except StopIteration as end:
+        return ["returned", end.value]
+    except BaseException as error:
+        if error is not thrown:
+            raise
+        return ["yours", None]
+
+
+def leave_context(context: Any, failure: dict[str, Any] | None) -> bool:
+    """Leave a context for a client; return whether it swallows the error with which he left it.
+
+    Args:
+        context: The context manager.
+        failure: The error, as `dump_failure` returns it, or None.
+    """
+    if failure is None:
+        return bool(context.__exit__(None, None, None))
+    error = sent_error(failure)
+    try:
+        return bool(context.__exit__(type(error), error, error.__traceback__))
+    except BaseException as raised:
+        if raised is not error:
+            raise
+        # The client raises the original, which this is the copy of.
+        return False
+
+
+def sent_error(failure: dict[str, Any]) -> BaseException:
+    """Return the exception with which a client left a context, or that he throws into a generator."""
     kind = _INTERRUPTS.get(failure["class"][1])
     return load_failure(failure) if kind is None else kind()

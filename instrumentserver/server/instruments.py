@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,10 +20,10 @@ from instrumentserver.errors import UnknownName
 from instrumentserver.transport.chain import current_work
 from instrumentserver.wire.classes import class_text
 from instrumentserver.wire.codec import Codec
-from instrumentserver.wire.shipping import load_class, takes_name_first, unship_code
+from instrumentserver.wire.shipping import code_of_its_own, load_class, takes_name_first, unship_code
 
 from .hosted import Hosted, Target, path_of
-from .locks import InstrumentLock, acquire_lock, share_lock
+from .locks import InstrumentLock, Locked, acquire_lock, share_lock
 from .shared import SharedArguments
 
 __all__ = ["Instruments"]
@@ -46,16 +46,19 @@ class Instruments:
 
     Attributes:
         shared: The shared keyword arguments.
+        server_name: The server's name.
         server_id: Tells this server from every other one.
         held_target: Returns what is held under a path that begins with ``@``.
         before_close: Called with each instrument before it is closed, while its lock is held.
+        is_taken: Tells whether a name is that of a served object.
+        others_with_locks: Returns what else has a lock that instruments may share.
         on_change: Called with the name of each instrument that came, went or changed its tree; never blocks.
     """
 
     def __init__(self, server_name: str, new_codec: Callable[[], Codec]) -> None:
         self.shared = SharedArguments(server_name, new_codec, self.find)
         self.server_id = uuid.uuid4().hex
-        self._server_name = server_name
+        self.server_name = server_name
         self._new_codec = new_codec
         self._hosted: dict[str, Hosted] = {}
         self._ended: dict[str, str] = {}
@@ -64,6 +67,8 @@ class Instruments:
         self._guard = threading.Lock()
         self.held_target: Callable[[str], Target] = self._nothing_held
         self.before_close: Callable[[Hosted], None] = lambda hosted: None
+        self.is_taken: Callable[[str], bool] = lambda name: False
+        self.others_with_locks: Callable[[], Iterable[Locked]] = lambda: ()
         self.on_change: Callable[[str], None] = lambda name: None
 
     def __iter__(self) -> Iterator[Hosted]:
@@ -86,13 +91,19 @@ class Instruments:
             return self._hosted[name]
         except KeyError:
             pass
-        ended = self._ended.get(name)
+        self.refuse_ended(name)
         there = ", ".join(self._hosted) or "no instruments"
-        raise UnknownName(
-            f"instrument {name!r} {ended}"
-            if ended
-            else f"server {self._server_name!r} has no instrument {name!r}; it has {there}"
-        )
+        raise UnknownName(f"server {self.server_name!r} has no instrument {name!r}; it has {there}")
+
+    def refuse_ended(self, name: str) -> None:
+        """Make sure that no instrument of that name has been closed.
+
+        Raises:
+            UnknownName: One has; the message says how and when.
+        """
+        ended = self._ended.get(name)
+        if ended:
+            raise UnknownName(f"instrument {name!r} {ended}")
 
     def target(self, path: str) -> Target:
         """Return what a path leads to, the fastest way.
@@ -124,7 +135,7 @@ class Instruments:
         if root is None and isinstance(thing, ParameterBase):
             # It belongs to no instrument; whose call brought it up keeps it.
             worked_on = getattr(current_work.get(), "worked_on", None)
-            return None if worked_on is None else path_of(thing, worked_on)
+            return path_of(thing, worked_on) if isinstance(worked_on, Hosted) else None
         return None
 
     def create(
@@ -135,7 +146,7 @@ class Instruments:
         kwargs: dict[str, Any],
         *,
         if_exists: str,
-        beside: Sequence[Hosted],
+        beside: Sequence[Locked],
     ) -> tuple[Hosted, bool]:
         """Make an instrument, or find it.
 
@@ -163,10 +174,14 @@ class Instruments:
             if found is not None and if_exists == "error":
                 raise KeyError(
                     f"Another instrument has the name: {name}; it is {found.instrument!r} "
-                    f"on server {self._server_name!r}, get it with find_instrument({name!r})"
+                    f"on server {self.server_name!r}, get it with find_instrument({name!r})"
                 )
             if found is not None and if_exists == "find":
                 return found, False
+            if self.is_taken(name):
+                raise KeyError(
+                    f"{name} is an object that server {self.server_name!r} serves; choose another name"
+                )
             if found is not None:
                 self.close(found.name, "was made anew")
             return self._make(cls, shipped, name, args, kwargs, beside), True
@@ -186,7 +201,7 @@ class Instruments:
         name: str,
         args: Sequence[Any],
         kwargs: dict[str, Any],
-        beside: Sequence[Hosted],
+        beside: Sequence[Locked],
     ) -> Hosted:
         with self.shared.lent(cls, kwargs, beside) as (all_kwargs, all_beside):
             recipe = _Recipe(cls, shipped, name, _Arguments(self._new_codec, args, all_kwargs))
@@ -196,15 +211,15 @@ class Instruments:
             hosted = Hosted(own_name, instrument, recipe, InstrumentLock(self.server_id))
             self._hosted[own_name] = hosted
             self._ended.pop(own_name, None)
-            share_lock([hosted, *all_beside], list(self))
+            share_lock([hosted, *all_beside], [*self, *self.others_with_locks()])
         hosted.version.on_change = lambda: self.on_change(own_name)
         self.on_change(own_name)
         logger.info("%s %s made", class_text(cls), name)
         return hosted
 
-    def join_locks(self, hosted: Sequence[Hosted]) -> None:
+    def join_locks(self, hosted: Sequence[Locked]) -> None:
         """Have instruments that were given one another share one lock."""
-        share_lock(hosted, list(self))
+        share_lock(hosted, [*self, *self.others_with_locks()])
 
     def restart(self, name: str) -> None:
         """Close an instrument and make it again with the arguments that it was made of.
@@ -219,7 +234,8 @@ class Instruments:
         _close(hosted.instrument)
         hosted.is_closed = True
         try:
-            hosted.replace(hosted.recipe.make())
+            with code_of_its_own():
+                hosted.replace(hosted.recipe.make())
         except BaseException:
             self._forget(name, "could not be made again when it was restarted")
             raise

@@ -99,9 +99,17 @@ class InstrumentLock:
 
 
 class Locked(Protocol):
-    """Something with a lock that may be exchanged."""
+    """Something with a lock that may be exchanged.
 
+    Attributes:
+        name: Its name.
+        lock: Held during every call on it.
+        is_closed: Whether it is there no more; calls that waited for the lock find out here.
+    """
+
+    name: str
     lock: InstrumentLock
+    is_closed: bool
 
 
 def acquire_lock(owner: Locked, timeout: float = -1) -> bool:

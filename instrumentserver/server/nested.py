@@ -3,19 +3,62 @@
 from __future__ import annotations
 
 import ast
+import logging
+import types
+from contextvars import ContextVar
 from typing import Any, Final
 
 from qcodes.instrument import ChannelTuple, InstrumentBase
 
-from instrumentserver.errors import UsageError
+from instrumentserver.errors import NotAllowed, UsageError
 from instrumentserver.schema import SPECIAL_METHODS
 
-__all__ = ["delete_nested", "get_nested", "set_nested"]
+__all__ = ["be_strict", "check_public", "delete_nested", "get_nested", "set_nested"]
 
 _SPECIAL: Final = SPECIAL_METHODS | {"__repr__", "__str__"}
 """Special methods that a name may lead to."""
+_INSIDES: Final = (
+    *(types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.CodeType),
+    *(
+        types.FrameType,
+        types.TracebackType,
+        types.GeneratorType,
+        types.CoroutineType,
+        types.AsyncGeneratorType,
+    ),
+    *(logging.Logger, logging.LoggerAdapter, logging.Handler),
+)
+"""What is made of Python rather than of a driver: a name from a network leads to such a thing, and never into it."""
+_INSIDE_NAMES: Final = frozenset(
+    (
+        *("gi_frame", "gi_code", "gi_yieldfrom", "cr_frame", "cr_code", "cr_await", "cr_origin"),
+        *("ag_frame", "ag_code", "ag_await", "tb_frame", "tb_next", "func_globals", "func_code"),
+        *("f_back", "f_builtins", "f_code", "f_globals", "f_locals", "f_trace", "f_generator"),
+    )
+)
+"""What Python itself gives to frames, code and functions."""
+_is_strict: Final[ContextVar[bool]] = ContextVar("is_strict", default=False)
 _Step = tuple[bool, Any]
 """Whether it is an index, and the attribute's name or the index."""
+
+
+def be_strict() -> None:
+    """Have this thread, from now on, not follow names into modules, functions, frames and the like."""
+    _is_strict.set(True)
+
+
+def check_public(name: str) -> None:
+    """Make sure that a name from a network has only parts that a driver's author meant for everybody.
+
+    Raises:
+        NotAllowed: It has a part that begins with an underscore, or that is a name of Python's own.
+        UsageError: It is malformed.
+    """
+    for is_index, part in _parse(name) if name else ():
+        if is_index or part in _SPECIAL:
+            continue
+        if part.startswith("_") or part in _INSIDE_NAMES:
+            raise NotAllowed(f"{part!r} in {name!r} is not public, and cannot be used over a network")
 
 
 def get_nested(thing: Any, name: str) -> Any:
@@ -26,8 +69,9 @@ def get_nested(thing: Any, name: str) -> Any:
         LookupError: An index is not there.
         UsageError: The name is malformed.
     """
+    follow = _follow_strictly if _is_strict.get() else _follow
     for step in _parse(name):
-        thing = _follow(thing, step)
+        thing = follow(thing, step)
     return thing
 
 
@@ -41,8 +85,11 @@ def set_nested(thing: Any, name: str, value: Any) -> None:
         UsageError: The name is malformed.
     """
     *way, (is_index, last) = _parse(name)
+    follow = _follow_strictly if _is_strict.get() else _follow
     for step in way:
-        thing = _follow(thing, step)
+        thing = follow(thing, step)
+    if follow is _follow_strictly:
+        _check_outside(thing, last)
     if is_index:
         thing[last] = value
     else:
@@ -58,8 +105,11 @@ def delete_nested(thing: Any, name: str) -> None:
         UsageError: The name is malformed.
     """
     *way, (is_index, last) = _parse(name)
+    follow = _follow_strictly if _is_strict.get() else _follow
     for step in way:
-        thing = _follow(thing, step)
+        thing = follow(thing, step)
+    if follow is _follow_strictly:
+        _check_outside(thing, last)
     if is_index:
         del thing[last]
     else:
@@ -76,6 +126,19 @@ def _follow(thing: Any, step: _Step) -> Any:
     if isinstance(thing, ChannelTuple) and key.isdigit():
         return thing[int(key)]
     return getattr(thing, key)
+
+
+def _follow_strictly(thing: Any, step: _Step) -> Any:
+    _check_outside(thing, step[1])
+    return _follow(thing, step)
+
+
+def _check_outside(thing: Any, part: object) -> None:
+    if isinstance(thing, _INSIDES):
+        raise NotAllowed(
+            f"{part!r} is inside a {type(thing).__name__}, and cannot be used over a network; "
+            f"have the driver offer a method for it"
+        )
 
 
 def _parse(name: str) -> list[_Step]:

@@ -10,8 +10,8 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import qcodes
@@ -19,46 +19,39 @@ import qcodes
 from instrumentserver.directory import Claim, Directory, Record
 from instrumentserver.errors import NotPortable
 from instrumentserver.schema import validator_extension, vector_extension
-from instrumentserver.transport.sockets import listen_socket
+from instrumentserver.transport.exits import tail
+from instrumentserver.transport.keys import ROLES, ServerKeys
 from instrumentserver.wire.codec import Codec
+from instrumentserver.wire.messages import CALLBACK_CODE
+from instrumentserver.wire.shipping import CODE_REFUSAL, code_extension
 
 from .caller import Caller
 from .cycles import Wait
 from .dispatcher import Dispatcher
+from .doors import Doors
+from .ending import end_by_force_after
 from .forwarding import LogLevels
+from .greeting import Greeting
 from .handles import RemoteHandles, ServerHandles
 from .held import HeldObjects
 from .instruments import Instruments
+from .listeners import Listener, LocalListener
+from .objects import Objects
+from .options import ServerOptions
 from .watches import Watches
 from .worker import Worker
 
-__all__ = ["InstrumentServer", "ServerOptions"]
+__all__ = ["InstrumentServer"]
 
 logger = logging.getLogger(__name__)
 
 _FIRST_CLIENT_SECONDS: Final = 30.0
 """How long a new server waits for its first client, whatever its linger."""
-_MOST_HANDSHAKES: Final = 64
 _END_SECONDS: Final = 20.0
 _ASK_AGAIN_SECONDS: Final = 5.0
 """How often a server that only servers use asks whether these are used."""
 _SETTLE_SECONDS: Final = 2.0
 """How long a connection waits for the request that its client sent before on another one."""
-
-
-@dataclass(frozen=True)
-class ServerOptions:
-    """What a server is started with.
-
-    Attributes:
-        name: Its name.
-        listen: Where it listens, ``unix:NAME`` or ``tcp://127.0.0.1:PORT``, port 0 for any.
-        linger: How long it lives without clients, seconds; None for ever.
-    """
-
-    name: str
-    listen: str
-    linger: float | None
 
 
 class InstrumentServer:
@@ -81,8 +74,8 @@ class InstrumentServer:
         self._linger = options.linger
         self._started = datetime.now().astimezone()
         self._workers: set[Worker] = set()
-        self._greeting: dict[Worker, None] = {}
-        self._token = directory.token()
+        self._greeting = Greeting()
+        self._log = ""
         self._had_client = False
         self._was_used = False
         self._unused_since = time.monotonic()
@@ -91,7 +84,9 @@ class InstrumentServer:
         self._closing = threading.Lock()
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_in.setblocking(False)
-        self._listener, self.address = listen_socket(options.listen, directory.socket_path(options.name))
+        local = LocalListener(options.listen, directory.socket_path(options.name), directory.token())
+        self.address = local.address
+        self._doors = Doors(options.name, directory, local)
         self.instruments = Instruments(options.name, self._new_codec)
         self._held = HeldObjects(self.instruments.target, self._is_portable)
         self.instruments.held_target = self._held.target
@@ -99,13 +94,14 @@ class InstrumentServer:
         self._log_levels = LogLevels()
         self._where = f"server {options.name!r} (pid {os.getpid()})"
         self._watches = Watches(self.instruments, self._poll_caller)
-        handles = ServerHandles(self.address, self.instruments, remote)
-        self._dispatcher = Dispatcher(
-            self.instruments, self, self._is_portable, self._held, handles.address_of
-        )
+        self.objects = Objects(options.name, self.instruments, remote, self._is_portable)
+        self._dispatcher = Dispatcher(self.instruments, self, self._is_portable, self._held, self.objects)
+        self._limited = {role: self._dispatcher.limited_to(role) for role in ROLES}
+        self._doors.open(options.network, options.allow, insecure=options.insecure)
 
     def publish(self, log: str) -> None:
         """Write the record, after which clients find the server."""
+        self._log = log
         self._claim.publish(
             Record(
                 name=self._options.name,
@@ -113,6 +109,7 @@ class InstrumentServer:
                 pid=os.getpid(),
                 started=self._started.isoformat(),
                 log=log,
+                addresses=tuple(self._doors.addresses[1:]),
             )
         )
 
@@ -129,24 +126,28 @@ class InstrumentServer:
             logger.info("server %s ended", self._options.name)
 
     def path_of(self, thing: object) -> str | None:
-        """Return the path of a part of one of its instruments, None for anything else."""
-        return self.instruments.path_of(thing)
+        """Return the path of a part of one of its instruments, or of an object that it serves, None for others."""
+        served = self.objects.table.of(thing)
+        return self.instruments.path_of(thing) if served is None else served.path
+
+    def is_own(self, address: str) -> bool:
+        """Return whether an address is one of this server."""
+        return self._doors.is_own(address)
 
     def thing_at(self, path: str) -> object:
         """Return what a path leads to."""
-        return self.instruments.target(path).thing
+        served = self.objects.table.entries.get(path)
+        return self.instruments.target(path).thing if served is None else served.thing
 
     def request_stop(self) -> None:
         """Have `run` end soon; may be called from a signal handler."""
         self._is_stopping.set()
-        try:
-            self._wake_in.send(b"\0")
-        except OSError:
-            pass
+        self._wake()
 
     def close_instruments(self) -> None:
-        """Close every instrument, once."""
+        """Close every instrument, and end every object that is served, once."""
         with self._closing:
+            self.objects.close()
             self.instruments.close_all()
 
     # What a request may ask for
@@ -164,10 +165,13 @@ class InstrumentServer:
         return {
             "name": self._options.name,
             "address": self.address,
+            "addresses": list(self._doors.addresses),
+            "allow": self._doors.allowed.patterns(),
             "pid": os.getpid(),
             "started": self._started.isoformat(),
             "linger": self._linger,
             "instruments": {hosted.name: type(hosted.instrument).__qualname__ for hosted in self.instruments},
+            "objects": self.objects.roots.classes(),
             "shared_kwargs": {name: repr(value) for name, value in self.instruments.shared.values().items()},
             "clients": list(clients.values()),
             "watched": self._watches.counts(),
@@ -196,40 +200,66 @@ class InstrumentServer:
         """Forward to a client what its loggers want."""
         self._log_levels.set(session, levels)
 
+    def log(self, lines: int) -> str:
+        """Return the end of the log file."""
+        return tail(Path(self._log), lines)
+
+    def listen(self, addresses: list[str], allow: list[str], insecure: bool) -> list[str]:
+        """Listen at more addresses, and let clients on networks name more classes; return all addresses."""
+        self._doors.open(addresses, allow, insecure=insecure)
+        self.publish(self._log)
+        self._wake()
+        return list(self._doors.addresses)
+
+    def check_tokens(self) -> int:
+        """Cut the connections of clients whose token was made anew; return how many."""
+        keys = ServerKeys(self._options.name)
+        valid = keys.tokens() if keys.is_there else []
+        with self._guard:
+            guests = [(worker, worker.guest) for worker in self._workers]
+        found = [worker for worker, guest in guests if guest and guest.is_remote and guest.token not in valid]
+        for worker in found:
+            worker.close()
+        if found:
+            logger.info("%d connections were cut, whose token was made anew", len(found))
+        return len(found)
+
     def end_service(self) -> None:
         """Close the instruments, take no more clients, and give the name back; `request_stop` ends the process."""
-        _end_by_force_after(_END_SECONDS)
-        self._listener.close()
+        end_by_force_after(_END_SECONDS)
+        self._doors.close()
         self.close_instruments()
         self._claim.release()
 
     def is_unused(self) -> bool:
-        """Return whether there is no instrument and only one client."""
+        """Return whether there is no instrument, no object, and only one client."""
         with self._guard:
             sessions = {worker.caller.session for worker in self._workers if worker.caller is not None}
-        return not len(self.instruments) and len(sessions) <= 1
+        return not len(self.instruments) and not self.objects.roots.names() and len(sessions) <= 1
 
     # The accept loop
 
     def _accept(self) -> None:
         with selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._wake_out, selectors.EVENT_READ)
             due: float | None = time.monotonic() + _FIRST_CLIENT_SECONDS
             deadline = due
             while not self._is_stopping.is_set():
+                for listener in self._doors.take_new():
+                    selector.register(listener.sock, selectors.EVENT_READ, listener)
                 timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-                ready = {key.fileobj for key, _ in selector.select(timeout)}
+                ready = [key for key, _ in selector.select(timeout)]
                 if not ready and deadline is not None and time.monotonic() >= deadline:
                     if self._is_used_by_servers():
                         due = deadline = time.monotonic() + _ASK_AGAIN_SECONDS
                         continue
                     logger.info("nobody uses server %s any more", self._options.name)
                     return
-                if self._wake_out in ready:
-                    self._wake_out.recv(4096)
-                if self._listener in ready and not self._is_stopping.is_set():
-                    self._begin_connection()
+                for key in ready:
+                    if key.data is None:
+                        self._wake_out.recv(4096)
+                    elif not self._is_stopping.is_set():
+                        self._begin_connection(key.data)
                 due = self._due(due)
                 # Who says his opening words is waited for, but changes nothing if he only looks in.
                 deadline = None if self._greeting else due
@@ -269,27 +299,21 @@ class InstrumentServer:
             for worker in self._workers
         )
 
-    def _begin_connection(self) -> None:
+    def _begin_connection(self, listener: Listener) -> None:
         try:
-            sock, _ = self._listener.accept()
+            sock, peer = listener.sock.accept()
         except OSError:
             return
-        with self._guard:
-            slowest = next(iter(self._greeting)) if len(self._greeting) >= _MOST_HANDSHAKES else None
-        if slowest is not None:
-            # Strangers who say nothing must not keep clients out.
-            slowest.close()
-        if sock.family != getattr(socket, "AF_UNIX", None):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         worker = Worker(
             sock,
-            self._token,
-            self._dispatcher,
+            listener,
+            lambda guest: self._limited[guest.role] if guest.is_remote else self._dispatcher,
             ServerHandles(self.address, self.instruments, self._remote),
             self._codec_with,
             {
                 "name": self._options.name,
                 "address": self.address,
+                "addresses": list(self._doors.addresses),
                 "pid": os.getpid(),
                 "id": self.instruments.server_id,
             },
@@ -297,16 +321,20 @@ class InstrumentServer:
             self._log_levels,
             self._watches,
             self._all_waits,
+            self._doors.meet,
             self._introduced,
             self._ended,
         )
         with self._guard:
-            self._greeting[worker] = None
+            crowded_out = self._greeting.enter(worker, listener.host_of(peer))
+        if crowded_out is not None:
+            # Strangers who say nothing must not keep clients out.
+            crowded_out.close()
         worker.start()
 
     def _introduced(self, worker: Worker) -> None:
         with self._guard:
-            self._greeting.pop(worker, None)
+            self._greeting.leave(worker)
             self._workers.add(worker)
             if not worker.is_passing:
                 self._had_client = self._was_used = True
@@ -316,11 +344,19 @@ class InstrumentServer:
         if "log_levels" in caller.introduction:
             self._log_levels.set(caller.session, caller.introduction.pop("log_levels"))
         after = caller.introduction.pop("after", None)
-        if after is not None:
-            self._let_pass(after, caller.session)
+        received = caller.introduction.pop("received", 0)
+        if after is not None and isinstance(received, int):
+            self._let_pass(after, caller.session, received)
+            self.objects.give_up(caller, after, received)
 
-    def _let_pass(self, number: int, session: str) -> None:
-        """Wait until a connection that its client gave up in the middle of a call has begun with that call."""
+    def _let_pass(self, number: int, session: str, received: int) -> None:
+        """Wait until a connection that its client gave up in the middle of a call has begun with that call.
+
+        Args:
+            number: The connection.
+            session: Its client.
+            received: The latest handle of an object that he received over it.
+        """
         with self._guard:
             found = [
                 worker for worker in self._workers if worker.number == number and worker.caller is not None
@@ -328,12 +364,16 @@ class InstrumentServer:
         give_up = time.monotonic() + _SETTLE_SECONDS
         for worker in found:
             if worker.caller is not None and worker.caller.session == session:
+                worker.caller.references.give_up(received)
                 while not worker.is_settled() and time.monotonic() < give_up:
                     time.sleep(0.0005)
 
-    def _ended(self, worker: Worker) -> None:
+    def _ended(self, worker: Worker, is_silent: bool) -> None:
+        if worker.caller is not None:
+            # First: a client that gave this connection up finds it among the workers or there.
+            self.objects.connection_ended(worker.caller, worker.number)
         with self._guard:
-            self._greeting.pop(worker, None)
+            self._greeting.leave(worker)
             self._workers.discard(worker)
             if not (worker.is_passing or self._has_users()):
                 self._unused_since = time.monotonic()
@@ -343,7 +383,12 @@ class InstrumentServer:
             )
         if caller is not None and is_last:
             self._held.drop_session(caller.session)
+            self.objects.session_ended(caller.session)
             self._log_levels.drop(caller.session)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have the accept loop look at what has changed."""
         try:
             self._wake_in.send(b"\0")
         except OSError:
@@ -358,8 +403,12 @@ class InstrumentServer:
             return False
         return True
 
-    def _codec_with(self, handles: ServerHandles) -> Codec:
-        return Codec([handles.extension(), validator_extension(), vector_extension()])
+    def _codec_with(self, handles: ServerHandles, is_remote: bool = False) -> Codec:
+        code = code_extension(CODE_REFUSAL if is_remote else "")
+        return Codec(
+            [handles.extension(), validator_extension(), vector_extension(), code],
+            {CALLBACK_CODE: lambda plain: handles.load_function(plain)},
+        )
 
     def _poll_caller(self) -> Caller:
         """Return the one for whom watched parameters are read: the server itself."""
@@ -367,17 +416,5 @@ class InstrumentServer:
         return Caller(self.address, introduction, [], self._all_waits, self._where)
 
     def _new_codec(self) -> Codec:
-        return self._codec_with(ServerHandles(self.address, self.instruments, self._remote))
-
-
-def _end_by_force_after(seconds: float) -> None:
-    """End the process after a time: a driver may hang in its `close`, or leave a thread that never ends."""
-
-    def end() -> None:
-        logger.error("not ended within %g s: ended by force", seconds)
-        logging.shutdown()
-        os._exit(1)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
+        handles = ServerHandles(self.address, self.instruments, self._remote)
+        return self.objects.keeping_codec(handles, self._codec_with(handles), self.address)

@@ -14,6 +14,7 @@ from instrumentserver.errors import NotPortable, UnknownName, UsageError
 from instrumentserver.wire.codec import Codec
 
 from .hosted import Hosted
+from .locks import Locked
 
 __all__ = ["SharedArguments"]
 
@@ -45,7 +46,7 @@ class SharedArguments:
         """Return what is shared now."""
         return dict(self._values)
 
-    def bring(self, brought: Mapping[str, Any], beside: Sequence[Hosted] = ()) -> dict[str, Any]:
+    def bring(self, brought: Mapping[str, Any], beside: Sequence[Locked] = ()) -> dict[str, Any]:
         """Share what is not shared yet.
 
         Args:
@@ -70,7 +71,9 @@ class SharedArguments:
             new = {name: value for name, value in brought.items() if name not in self._values}
             self._values.update(new)
             if new and beside:
-                self._beside.update({hosted.name: hosted.instrument for hosted in beside})
+                self._beside.update(
+                    {each.name: each.instrument for each in beside if hasattr(each, "instrument")}
+                )
                 self._as_sent.update(
                     {name: self._encode(value) for name, value in new.items() if not _is_plain(value)}
                 )
@@ -78,8 +81,8 @@ class SharedArguments:
 
     @contextmanager
     def lent(
-        self, cls: type, kwargs: Mapping[str, Any], beside: Sequence[Hosted]
-    ) -> Iterator[tuple[dict[str, Any], list[Hosted]]]:
+        self, cls: type, kwargs: Mapping[str, Any], beside: Sequence[Locked]
+    ) -> Iterator[tuple[dict[str, Any], list[Locked]]]:
         """Yield the keyword arguments for a constructor of ``cls``, and the instruments among them.
 
         What the constructor brings stays shared only if the block ends without an error.

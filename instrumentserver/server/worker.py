@@ -14,8 +14,10 @@ from typing import Any, Final
 from instrumentserver.errors import InstrumentServerError, ProtocolError
 from instrumentserver.transport.chain import current_work
 from instrumentserver.transport.connection import FLOAT_BYTES, Connection, frame_before_float, frame_of
-from instrumentserver.transport.handshake import HANDSHAKE_SECONDS, greet_client
+from instrumentserver.transport.handshake import HANDSHAKE_SECONDS
+from instrumentserver.transport.keepalive import LINE_ERRORS
 from instrumentserver.transport.segments import Lender
+from instrumentserver.transport.tls import connection_over
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import dump_failure
 from instrumentserver.wire.framing import Limits
@@ -27,6 +29,7 @@ from .dispatcher import Dispatcher
 from .events import ClientEvents
 from .forwarding import LogLevels
 from .handles import ServerHandles
+from .listeners import Guest, Listener
 from .output import Collected, collect_printed
 from .watches import Watches
 
@@ -44,49 +47,56 @@ class Worker(threading.Thread):
 
     Args:
         sock: The accepted socket.
-        token: What the client must prove to know.
-        dispatcher: Carries out the requests.
+        listener: Knows what the client must prove.
+        dispatcher_for: Returns what carries out the requests of a client.
         handles: The handles of this connection.
-        new_codec: Makes a codec with these handles.
+        new_codec: Makes a codec with these handles, for a client on a network or a local one.
         welcome: What a client is told at the beginning.
         where: The server, for the headings of tracebacks.
         log_levels: What the clients want to hear of.
         watches: Follows what the clients watch.
         all_waits: Returns the calls that wait for an instrument, on all servers.
-        on_introduced: Called with the worker once the client has proven himself; may block.
-        on_ended: Called with the worker when the connection has ended.
+        on_met: Called with the guest, before anything else of him is decoded, once he has introduced himself.
+        on_introduced: Called with the worker once the client can be served; may block.
+        on_ended: Called with the worker when the connection has ended, and with whether that is because his computer
+            has been silent for too long.
 
     Attributes:
+        guest: Who has proven himself; None until then.
+        handles: The handles of this connection.
         is_passing: Whether the client only looks in, as one who searches: it keeps no server alive.
     """
 
     def __init__(
         self,
         sock: socket.socket,
-        token: bytes,
-        dispatcher: Dispatcher,
+        listener: Listener,
+        dispatcher_for: Callable[[Guest], Dispatcher],
         handles: ServerHandles,
-        new_codec: Callable[[ServerHandles], Codec],
+        new_codec: Callable[[ServerHandles, bool], Codec],
         welcome: dict[str, Any],
         where: str,
         log_levels: LogLevels,
         watches: Watches,
         all_waits: Callable[[], list[Wait]],
+        on_met: Callable[[Guest, Caller, ServerHandles], None],
         on_introduced: Callable[[Worker], None],
-        on_ended: Callable[[Worker], None],
+        on_ended: Callable[[Worker, bool], None],
     ) -> None:
         super().__init__(name="connection", daemon=True)
         self._sock = sock
-        self._token = token
-        self._dispatcher = dispatcher
-        self._handles = handles
+        self._listener = listener
+        self._dispatcher_for = dispatcher_for
+        self.handles = handles
         self._new_codec = new_codec
         self._welcome = welcome
         self._where = where
         self._log_levels = log_levels
         self._watches = watches
         self._all_waits = all_waits
+        self._on_met = on_met
         self._on_introduced = on_introduced
+        self.guest: Guest | None = None
         self._on_ended = on_ended
         self.caller: Caller | None = None
         self.number = next(_numbers)
@@ -98,28 +108,36 @@ class Worker(threading.Thread):
         try:
             connection = self._greet()
         except (InstrumentServerError, OSError, EOFError) as error:
-            logger.info("a connection was refused: %s", error)
+            logger.info("a connection%s was refused: %s", self._whence(), error)
             self._sock.close()
-            self._on_ended(self)
+            self._on_ended(self, False)
             return
         except BaseException:
             self._sock.close()
-            self._on_ended(self)
+            self._on_ended(self, False)
             raise
+        is_silent = False
         try:
-            if self._is_for_events:
-                ClientEvents(connection, self._watches).run()
+            if self._is_for_events and self.caller is not None:
+                events = ClientEvents(connection, self._watches)
+                self._dispatcher.open_events(
+                    self.caller, self._new_codec(self.handles, self.caller.is_remote), events
+                )
+                events.run()
             else:
                 self._serve(connection)
-        except (EOFError, OSError):
-            pass  # The client has gone; nobody is left to be told.
+        except (EOFError, OSError) as error:
+            # The client has gone; nobody is left to be told.
+            is_silent = isinstance(error, OSError) and error.errno in LINE_ERRORS
+            if is_silent:
+                logger.warning("the line to %s is cut: %s", self.caller and self.caller.who, error)
         except ProtocolError as error:
             logger.warning("the connection of %s was closed: %s", self.caller and self.caller.who, error)
         except Exception:
             logger.exception("the connection of %s was closed", self.caller and self.caller.who)
         finally:
             connection.close()
-            self._on_ended(self)
+            self._on_ended(self, is_silent)
 
     def is_settled(self) -> bool:
         """Return whether its latest request has its place in the line of an instrument, or is done; for any thread."""
@@ -132,22 +150,35 @@ class Worker(threading.Thread):
         except OSError:
             pass
 
+    def _whence(self) -> str:
+        """Return where a client on a network comes from, for people; "" for a local one."""
+        try:
+            host = self._listener.host_of(self._sock.getpeername())
+        except OSError:
+            return ""
+        return f" from {host}" if host else ""
+
     def _greet(self) -> Connection:
         self._sock.settimeout(HANDSHAKE_SECONDS)
-        greet_client(self._sock, self._token)
-        introduction = Connection(self._sock, Codec(), _INTRODUCTION_LIMITS).receive()
+        guest = self.guest = self._listener.let_in(self._sock)
+        introduction = connection_over(guest.line, Codec(), _INTRODUCTION_LIMITS).receive()
         if not isinstance(introduction, dict):
             raise ProtocolError("the first message is no introduction")
         self._is_for_events = bool(introduction.pop("events", False))
         self.is_passing = bool(introduction.pop("passing", False))
         self._sock.settimeout(None)
-        connection = Connection(self._sock, self._new_codec(self._handles))
+        codec = self._new_codec(self.handles, guest.is_remote)
+        connection = connection_over(guest.line, codec)
         self.caller = Caller(
-            self._welcome["address"], introduction, self._handles.met, self._all_waits, self._where
+            self._welcome["address"], introduction, self.handles.met, self._all_waits, self._where
         )
+        self.caller.address_of = self.handles.address_of
+        self._dispatcher = self._dispatcher_for(guest)
+        self._on_met(guest, self.caller, self.handles)
+        self._dispatcher.meet(self.caller, self.handles, codec)
         current_work.set(self.caller)
-        welcome = {**self._welcome, "connection": self.number}
-        if introduction.pop("segments", False) and Lender.is_possible():
+        welcome = {**self._welcome, "connection": self.number, "role": guest.role}
+        if introduction.pop("segments", False) and not guest.is_remote and Lender.is_possible():
             with suppress(OSError):
                 lender = Lender()
                 welcome["segments"] = lender.place
@@ -166,6 +197,9 @@ class Worker(threading.Thread):
             if met or caller.incoming:
                 met.clear()
                 caller.incoming = []
+                caller.references.end()
+            # Nothing of a call may be kept until the next one: a device, say, whose last user let go of it.
+            request = reply = None
             try:
                 request = receive()
             except ProtocolError:
@@ -196,14 +230,17 @@ class Worker(threading.Thread):
                 if caller.after_reply is not None:
                     return
             except BaseException as error:
-                if isinstance(error, OSError) and connection.is_cut():
+                caller.references.take_back()
+                # By its type: of some errors not even an attribute can be read.
+                if issubclass(type(error), OSError) and connection.is_cut():
                     raise
                 self._send_failure(connection, error, printed)
 
     def _send_failure(self, connection: Connection, error: BaseException, printed: Collected) -> None:
         failure = dump_failure(error, self._where)
         # The frames hold the arguments and the instrument; nothing of them may outlive the call.
-        error.__traceback__ = None
+        # A class may refuse assignments, as frozen dataclasses do.
+        BaseException.with_traceback(error, None)
         connection.send([0, None, printed.take(), failure])
 
 

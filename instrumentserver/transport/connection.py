@@ -59,6 +59,7 @@ class Connection:
 
     Attributes:
         number: What the peer calls it.
+        codec: The codec.
     """
 
     def __init__(self, sock: socket.socket, codec: Codec, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -74,6 +75,7 @@ class Connection:
         self._trim = codec.trim
         self._lender: Lender | None = None
         self.number = 0
+        self.codec = codec
 
     def lend_from(self, lender: Lender) -> None:
         """Send large buffers through memory that the peer has, too, as far as there is some free."""
@@ -171,6 +173,8 @@ class Connection:
         try:
             message, buffers = self._reader.read()
         except TimeoutError as error:
+            if error.errno is not None:
+                raise  # The system's word: the line is cut.
             raise CallTimeout(f"no answer within {timeout:g} s") from error
         self._sock.settimeout(None)
         return self._decode(message, buffers)

@@ -1,4 +1,4 @@
-"""How the processes ended that this process started."""
+"""How the processes ended that this process started, and what they said last."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
-__all__ = ["describe_exit", "wait_for_exit", "watch_exit"]
+__all__ = ["describe_exit", "last_lines", "tail", "wait_for_exit", "watch_exit"]
 
+_LAST_LINES: Final = 15
+_CRASH_LINES: Final = 30
+_MOST_LINES: Final = 200
 _exit_codes: Final[dict[int, Callable[[], int | None]]] = {}
 
 
@@ -55,3 +59,23 @@ def wait_for_exit(pid: int, timeout: float) -> bool:
             return True
         time.sleep(0.005)
     return False
+
+
+def last_lines(log: Path) -> str:
+    """Return the end of a log, from the beginning of a crash report on if there is one."""
+    lines = tail(log, _MOST_LINES).splitlines()
+    crashes = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
+    shown = lines[crashes[-1] :][:_CRASH_LINES] if crashes else lines[-_LAST_LINES:]
+    return "\n".join(shown)
+
+
+def tail(path: Path, lines: int) -> str:
+    """Return the last lines of a file, "" if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 1_000 * max(0, lines)))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:]) if lines > 0 else ""

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgpack
@@ -70,9 +71,21 @@ class Codec:
 
     Args:
         extensions: Kinds of objects beyond the table of types.
+        loaders: What makes an object of the plain values under further codes, which only the peer sends.
+
+    Attributes:
+        fallback: Asked where a value is of no type of the table and of no extension: returns a code and plain
+            values, or None if it has no form either.
+        received: The largest serial number among the handles of objects that it has decoded.
     """
 
-    def __init__(self, extensions: Sequence[Extension] = ()) -> None:
+    def __init__(
+        self,
+        extensions: Sequence[Extension] = (),
+        loaders: Mapping[int, Callable[[Any], object]] = MappingProxyType({}),
+    ) -> None:
+        self.fallback: Callable[[Any], tuple[int, Any] | None] | None = None
+        self.received = 0
         self._extensions = {extension.code: extension for extension in extensions}
         self._packers: list[msgpack.Packer]
         # How many of them are at work in a message, the outermost counted in advance.
@@ -92,6 +105,7 @@ class Codec:
             _Code.VALUE: lambda plain: values.load(*plain),
         }
         self._loaders.update((extension.code, extension.load) for extension in extensions)
+        self._loaders.update(loaders)
         self.trim()
 
     def encode(self, value: Any) -> tuple[bytes, Sequence[memoryview]]:
@@ -196,7 +210,16 @@ class Codec:
             plain = extension.dump(value)
             if plain is not None:
                 return msgpack.ExtType(extension.code, self._pack(plain))
-        return msgpack.ExtType(_Code.VALUE, self._pack(values.dump(value)))
+        plain = values.form(value)
+        if plain is None:
+            return self._dump_otherwise(value)
+        return msgpack.ExtType(_Code.VALUE, self._pack(plain))
+
+    def _dump_otherwise(self, value: Any) -> msgpack.ExtType:
+        """Dump what is of no type of the table."""
+        found = None if self.fallback is None else self.fallback(value)
+        code, plain = (_Code.VALUE, values.dump(value)) if found is None else found
+        return msgpack.ExtType(code, self._pack(plain))
 
     def _load(self, code: int, data: bytes) -> Any:
         if code == _Code.FLOAT64:

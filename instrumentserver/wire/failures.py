@@ -47,8 +47,8 @@ def dump_failure(error: BaseException, where: str) -> dict[str, Any]:
         failure = _dump(error, where, 0)
         if _size(failure) <= _LARGEST:
             return failure
-    except (NotPortable, RecursionError):
-        pass  # Each part would travel by itself, but not inside so many others.
+    except Exception:  # noqa: BLE001  (a class of somebody else's may fail in any way)
+        pass  # Or each part would travel by itself, but not inside so many others.
     return _dump_bare(error, where)
 
 
@@ -170,7 +170,10 @@ def _text(error: BaseException) -> str:
 
 
 def _notes(error: BaseException) -> list[str]:
-    notes = vars(error).get("__notes__")
+    try:
+        notes = vars(error).get("__notes__")
+    except Exception:  # noqa: BLE001  (as above)
+        return []
     return [_exact(note) for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
 
 
@@ -181,9 +184,13 @@ def _exact(text: str) -> str:
 
 def _traceback(error: BaseException) -> str:
     """Return the traceback from the first frame that is not ours on, without the notes."""
-    first: TracebackType | None = error.__traceback__
+    # Past what a class makes of reading attributes.
+    first: TracebackType | None = vars(BaseException)["__traceback__"].__get__(error)
     while first is not None and first.tb_frame.f_code.co_filename.startswith(_OURS):
         first = first.tb_next
-    formatted = traceback.TracebackException(type(error), error, first)
-    formatted.__notes__ = None  # type: ignore[attr-defined]
-    return "".join(formatted.format()).rstrip()
+    try:
+        formatted = traceback.TracebackException(type(error), error, first)
+        formatted.__notes__ = None  # type: ignore[attr-defined]
+        return "".join(formatted.format()).rstrip()
+    except Exception:  # noqa: BLE001  (as above)
+        return "".join(traceback.format_tb(first)).rstrip()

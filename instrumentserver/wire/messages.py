@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["CHAINED", "HANDLE_CODE", "PROTOCOL_VERSION", "Op"]
+__all__ = ["CALLBACK_CODE", "CHAINED", "CODE_CODE", "HANDLE_CODE", "OBJECT_CODE", "PROTOCOL_VERSION", "Op"]
 
 PROTOCOL_VERSION: Final = 1
 """Both sides say it in their first bytes; they must agree."""
@@ -23,6 +23,19 @@ CHAINED: Final = "chained"
 
 HANDLE_CODE: Final = 32
 """Extension code of a handle: the address of something that lives on a server, as text."""
+
+OBJECT_CODE: Final = 40
+"""Extension code of an object that stays on the server which sends this: ``[place, class number, serial number]``.
+
+The place is an address; one that begins with ``/`` is a path on the server itself. Serial numbers grow with each
+handle that a server sends: by them both sides know which handles the client has.
+"""
+
+CALLBACK_CODE: Final = 41
+"""Extension code of a function of a client that a server may call."""
+
+CODE_CODE: Final = 42
+"""Extension code of a function or class of a local client: ``[pickled, folders]``."""
 
 
 class Op:
@@ -56,6 +69,20 @@ class Op:
     ENTER: Final = "enter"
     EXIT: Final = "exit"
     RELEASE: Final = "release"
+    # A served object, or one that a call on it returned
+    OBJECT_CALL: Final = "object_call"
+    OBJECT_GET: Final = "object_get"
+    OBJECT_SET: Final = "object_set"
+    OBJECT_DELETE: Final = "object_delete"
+    OBJECT_CANCEL: Final = "object_cancel"
+    OBJECT_CLASS: Final = "object_class"
+    OBJECT_FIND: Final = "object_find"
+    OBJECT_HOLD: Final = "object_hold"
+    OBJECT_RELEASE: Final = "object_release"
+    OBJECT_FREE: Final = "object_free"
+    OBJECT_LIST: Final = "object_list"
+    SERVE: Final = "serve"
+    UNSERVE: Final = "unserve"
     # An instrument
     SCHEMA: Final = "schema"
     CREATE: Final = "create"
@@ -72,3 +99,6 @@ class Op:
     LOG_LEVELS: Final = "log_levels"
     STOP: Final = "stop"
     STOP_IF_UNUSED: Final = "stop_if_unused"
+    LOG: Final = "log"
+    LISTEN: Final = "listen"
+    CHECK_TOKENS: Final = "check_tokens"

@@ -21,20 +21,35 @@ import warnings
 from collections import ChainMap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import EnumType
 from types import FunctionType, ModuleType
-from typing import Any, Final, NamedTuple, NewType
+from typing import Any, Final, NewType
 
 import cloudpickle
 
-from instrumentserver.errors import NotPortable, UsageError
+from instrumentserver.errors import NotAllowed, NotPortable, UsageError
 
 from .classes import add_known_class, class_text, find_class
+from .codec import Extension
+from .messages import CODE_CODE
 
 __all__ = [
+    "CODE_REFUSAL",
+    "ShippedCode",
+    "code_extension",
+    "code_of_its_own",
     "constructor_arguments",
     "dump_class",
+    "dump_code",
+    "extend_path",
+    "is_importable",
     "load_class",
+    "load_code",
+    "name_class",
+    "refuse_code",
+    "search_path",
     "ship_code",
     "takes_name_first",
     "unship_code",
@@ -54,9 +69,9 @@ def dump_class(cls: type) -> dict[str, Any]:
         NotPortable: Something that the class uses cannot be pickled; the message names it.
     """
     module = sys.modules.get(cls.__module__)
-    named = {"name": class_text(cls), "file": getattr(module, "__file__", None), "sys_path": _sys_path()}
+    named = {"name": class_text(cls), "file": getattr(module, "__file__", None), "sys_path": search_path()}
     is_found = "<locals>" not in cls.__qualname__ and find_class(cls.__module__, cls.__qualname__) is cls
-    if is_found and module is not None and _is_importable(module):
+    if is_found and module is not None and is_importable(module):
         return named
     file = io.BytesIO()
     try:
@@ -75,6 +90,20 @@ def dump_class(cls: type) -> dict[str, Any]:
     return {**named, "payload": file.getvalue(), "mro": [class_text(part) for part in cls.__mro__]}
 
 
+def name_class(cls: type) -> dict[str, Any]:
+    """Return what a server of another computer imports a class by.
+
+    Raises:
+        NotPortable: The class cannot be imported by a name.
+    """
+    if "<locals>" in cls.__qualname__ or cls.__module__ == "__main__":
+        raise NotPortable(
+            f"class {cls.__qualname__} of {cls.__module__} cannot be sent over a network; put it into a module that "
+            f"the server can import, and on the server's list (allow)"
+        )
+    return {"name": class_text(cls), "file": None, "sys_path": []}
+
+
 def load_class(shipped: dict[str, Any]) -> type:
     """Return the class that `dump_class` was given; the same object each time for the same definition.
 
@@ -82,10 +111,11 @@ def load_class(shipped: dict[str, Any]) -> type:
         ImportError: Its module cannot be imported here.
         UsageError: Another module of that name has been imported here.
     """
-    _extend_path(shipped["sys_path"])
+    extend_path(shipped["sys_path"])
     if "payload" not in shipped:
         return _import(shipped["name"], shipped["file"])
     digest = hashlib.sha256(shipped["payload"]).hexdigest()
+    _check_welcome()
     cls = _by_value.get(digest)
     if cls is None:
         cls = pickle.loads(shipped["payload"])
@@ -110,11 +140,71 @@ def constructor_arguments(cls: type) -> list[str]:
         return ["name"]
 
 
-class ShippedCode(NamedTuple):
-    """A function or class among the arguments of a constructor, on its way to a server of the same user."""
+@dataclass(frozen=True)
+class ShippedCode:
+    """A function or class among the arguments of a constructor, on its way to a server of the same user.
+
+    Attributes:
+        payload: What cloudpickle made of it.
+        sys_path: Where its modules are found.
+    """
 
     payload: bytes
     sys_path: list[str]
+
+    @property
+    def plain(self) -> list[Any]:
+        """The same as plain values."""
+        return [self.payload, self.sys_path]
+
+
+def code_extension(refusal: str = "") -> Extension:
+    """Return what lets `ShippedCode` travel; over a network it does not.
+
+    Args:
+        refusal: Why it does not; "" if it does.
+    """
+
+    def dump(value: object) -> Any:
+        if type(value) is not ShippedCode:
+            return None
+        if refusal:
+            raise NotPortable(refusal)
+        return value.plain
+
+    def load(plain: Any) -> ShippedCode:
+        if refusal:
+            raise NotAllowed(refusal)
+        return ShippedCode(*plain)
+
+    return Extension(CODE_CODE, dump, load)
+
+
+CODE_REFUSAL: Final = (
+    "code cannot be sent over a network; put it into a module that the server can import, or do it on the "
+    "server's computer"
+)
+_is_welcome: Final[ContextVar[bool]] = ContextVar("code_is_welcome", default=True)
+
+
+def refuse_code() -> None:
+    """Have this thread, from now on, unpickle nothing: it works for a client on a network."""
+    _is_welcome.set(False)
+
+
+@contextmanager
+def code_of_its_own() -> Iterator[None]:
+    """Have this thread unpickle in the block what came from local clients before."""
+    before = _is_welcome.set(True)
+    try:
+        yield
+    finally:
+        _is_welcome.reset(before)
+
+
+def _check_welcome() -> None:
+    if not _is_welcome.get():
+        raise NotAllowed(CODE_REFUSAL)
 
 
 def ship_code(value: Any) -> Any:
@@ -123,12 +213,12 @@ def ship_code(value: Any) -> Any:
     Raises:
         NotPortable: Something that one of them uses cannot be pickled.
     """
-    return _in_containers(value, lambda part: _dump_code(part) if _is_code(part) else part)
+    return _in_containers(value, lambda part: dump_code(part) if _is_code(part) else part)
 
 
 def unship_code(value: Any) -> Any:
     """Return the argument that `ship_code` was given."""
-    return _in_containers(value, lambda part: _load_code(part) if type(part) is ShippedCode else part)
+    return _in_containers(value, lambda part: load_code(part) if type(part) is ShippedCode else part)
 
 
 def _in_containers(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -149,7 +239,12 @@ def _is_code(value: object) -> bool:
     return callable(value) and type(value).__module__.partition(".")[0] in _CODE_MODULES
 
 
-def _dump_code(value: Any) -> ShippedCode:
+def dump_code(value: Any) -> ShippedCode:
+    """Return a function, a class or any other object by value.
+
+    Raises:
+        NotPortable: Something that it uses cannot be pickled.
+    """
     file = io.BytesIO()
     try:
         with _pickling, _by_value_module(getattr(value, "__module__", None) or "builtins"):
@@ -159,16 +254,23 @@ def _dump_code(value: Any) -> ShippedCode:
             f"{value!r} cannot travel to a server: {type(error).__name__}: {error}; "
             f"put it into a module file that the server can import"
         ) from error
-    return ShippedCode(file.getvalue(), _sys_path())
+    return ShippedCode(file.getvalue(), search_path())
 
 
-def _load_code(shipped: ShippedCode) -> object:
-    _extend_path(shipped.sys_path)
+def load_code(shipped: ShippedCode) -> object:
+    """Return what `dump_code` was given.
+
+    Raises:
+        NotAllowed: This thread works for a client on a network.
+    """
+    _check_welcome()
+    extend_path(shipped.sys_path)
     return pickle.loads(shipped.payload)
 
 
-def _extend_path(folders: list[str]) -> None:
-    for folder in folders:
+def extend_path(folders: list[str]) -> None:
+    """Have modules be found in a client's folders, too."""
+    for folder in folders if _is_welcome.get() else ():
         if folder not in sys.path:
             sys.path.append(folder)
 
@@ -226,19 +328,20 @@ def _name_as_sent(cls: type, names: list[str]) -> None:
             part.__qualname__ = name.partition(":")[2]
 
 
-def _sys_path() -> list[str]:
+def search_path() -> list[str]:
+    """Return the folders in which this process finds modules."""
     # A finder knows what a relative folder meant when it was first searched, whatever the working directory is now.
     finders = sys.path_importer_cache
     return [os.path.abspath(getattr(finders.get(folder), "path", folder)) for folder in sys.path]
 
 
-def _is_importable(module: ModuleType) -> bool:
+def is_importable(module: ModuleType) -> bool:
     """Return whether a fresh process with our ``sys.path`` would import this very module by its name."""
     name = module.__name__
     if name == "__main__" or module.__spec__ is None:
         return False
     package = name.rpartition(".")[0]
-    if package and (package not in sys.modules or not _is_importable(sys.modules[package])):
+    if package and (package not in sys.modules or not is_importable(sys.modules[package])):
         return False
     path = sys.modules[package].__path__ if package else None
     for finder in sys.meta_path:
@@ -253,7 +356,7 @@ def _is_importable(module: ModuleType) -> bool:
 def _by_value_module(module_name: str) -> Iterator[None]:
     """Have everything of a module go by value; of ``__main__`` it always does."""
     module = sys.modules.get(module_name)
-    if module is None or module_name == "__main__" or _is_importable(module):
+    if module is None or module_name == "__main__" or is_importable(module):
         yield
         return
     cloudpickle.register_pickle_by_value(module)

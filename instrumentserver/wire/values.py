@@ -32,7 +32,7 @@ from .arrays import (
 )
 from .classes import class_name, find_class
 
-__all__ = ["as_list", "dump", "load", "shown"]
+__all__ = ["as_list", "dump", "form", "load", "shown"]
 
 _MOST_MEMBERS: Final = 256
 """Enums with more members than this send only the one member, to classes that the peer has."""
@@ -62,6 +62,18 @@ def dump(value: Any) -> list[Any]:
     Raises:
         NotPortable: The value is of no type of the table.
     """
+    plain = form(value)
+    if plain is None:
+        raise NotPortable(_refusal(value))
+    return plain
+
+
+def form(value: Any) -> list[Any] | None:
+    """Return what `dump` returns, but None for a value that is of no type of the table.
+
+    Raises:
+        NotPortable: It is of a type of the table, but holds something without a form.
+    """
     kind = type(value)
     dumper = _EXACT.get(kind)
     if dumper is not None:
@@ -77,7 +89,7 @@ def dump(value: Any) -> list[Any]:
     for base, convert in _PLAIN_BASES:
         if isinstance(value, base) and kind.__module__.startswith(_ONLY_DRESSED):
             return ["plain", convert(value)]
-    raise NotPortable(_refusal(value))
+    return None
 
 
 def load(kind: str, *parts: Any) -> Any:
@@ -185,6 +197,15 @@ def _dump_enum(value: enum.Enum) -> list[Any]:
     ]
 
 
+def _dump_enum_class(cls: enum.EnumType) -> list[Any] | None:
+    kind: type[enum.Enum] = cls  # type: ignore[assignment]
+    members = [[name, _enum_value(member)] for name, member in kind.__members__.items()]
+    if not members or len(members) > _MOST_MEMBERS:
+        return None
+    doc = vars(cls).get("__doc__")
+    return ["enumclass", *class_name(kind), _enum_kind(kind), members, doc if type(doc) is str else None]
+
+
 def _enum_kind(cls: type[enum.Enum]) -> str:
     kind = next(kind for kind in _ENUM_KINDS if issubclass(cls, kind))
     made_of = next(
@@ -226,6 +247,16 @@ def _load_enum(
     return cls[name] if name is not None and name in cls.__members__ else cls(value)
 
 
+def _load_enum_class(module: str, qualname: str, kind: str, members: Any, doc: str | None) -> type[enum.Enum]:
+    cls = find_class(module, qualname)
+    if cls is not None and issubclass(cls, enum.Enum):
+        return cls
+    stand_in = _stand_in(module, qualname, kind, as_list(members))
+    if doc is not None:
+        stand_in.__doc__ = doc
+    return stand_in
+
+
 def _stand_in(module: str, qualname: str, kind: str, members: list[Any]) -> type[enum.Enum]:
     """Return an enum with the name and the members of one that this process does not have."""
     key = (module, qualname, kind, repr(members))
@@ -246,7 +277,7 @@ def _new_enum(module: str, qualname: str, kind: str, members: list[Any]) -> type
         if name.startswith("_") and name.endswith("_"):
             raise ValueError(f"an enum with a member {name!r:.80}")
     base = next((base for base in _ENUM_KINDS if base.__name__ == kind), enum.Enum)
-    return enum.EnumType.__call__(
+    made: type[enum.Enum] = enum.EnumType.__call__(
         base,
         qualname.rpartition(".")[2],
         members,
@@ -254,6 +285,13 @@ def _new_enum(module: str, qualname: str, kind: str, members: list[Any]) -> type
         qualname=qualname,
         type=_MIXINS.get(kind),
     )
+
+    def reduce(member: enum.Enum, protocol: object) -> tuple[Any, ...]:
+        """Pickle a member by what its class is made of, for nobody can import that class."""
+        return _load_enum, (module, qualname, kind, member.name, member.value, members)
+
+    made.__reduce_ex__ = reduce  # type: ignore[assignment]
+    return made
 
 
 # Other
@@ -281,7 +319,7 @@ def _load_fraction(numerator: int, denominator: int) -> Fraction:
     return Fraction(operator.index(numerator), operator.index(denominator))
 
 
-_Dumper = Callable[[Any], list[Any]]
+_Dumper = Callable[[Any], list[Any] | None]
 
 _EXACT: Final[dict[type, _Dumper]] = {
     int: _dump_int,
@@ -305,6 +343,7 @@ _EXACT: Final[dict[type, _Dumper]] = {
 
 _FAMILIES: Final[tuple[tuple[type, _Dumper], ...]] = (
     (enum.Enum, _dump_enum),
+    (enum.EnumType, _dump_enum_class),
     (np.generic, lambda value: ["scalar", *dump_scalar(value)]),
     (PurePath, lambda value: ["path", str(value)]),
     (np.dtype, lambda value: ["dtype", dump_dtype(value)]),
@@ -330,6 +369,7 @@ _LOADERS: Final[dict[str, Callable[..., Any]]] = {
     "fraction": _load_fraction,
     "uuid": lambda raw: UUID(bytes=raw),
     "enum": _load_enum,
+    "enumclass": _load_enum_class,
     "scalar": load_scalar,
     "objects": load_object_array,
     "namedtuple": _load_named_tuple,

@@ -141,8 +141,15 @@ def test_a_value_that_cannot_travel_is_refused_by_name_and_nothing_is_lost(plain
     with pytest.raises(NotPortable, match=r"cannot travel.*instead"):
         plain.note(object())
     with pytest.raises(NotPortable, match="code stays where it is"):
-        plain.give(lambda: 1)
+        plain.x(lambda: 1)
     assert plain.x() == 0.0
+
+
+def test_a_function_given_to_a_method_is_called_here(plain: Plain) -> None:
+    def function() -> None:
+        """Do nothing."""
+
+    assert plain.give(function) is function
 
 
 def test_snapshot_of_a_parameter_is_the_server_s(plain: Plain) -> None:

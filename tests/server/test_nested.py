@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+import logging
+import threading
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from drivers import Plain
 
-from instrumentserver.server.nested import delete_nested, get_nested, set_nested
+from instrumentserver.errors import NotAllowed, UsageError
+from instrumentserver.server.nested import be_strict, check_public, delete_nested, get_nested, set_nested
 
 
 @pytest.fixture
@@ -135,3 +140,68 @@ def test_private_names_lead_there(plain: Plain) -> None:
     assert get_nested(plain, "x.cache._max_val_age") is None
     delete_nested(plain, "_x")
     assert not hasattr(plain, "_x")
+
+
+# From a network
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_x", "a._x", "__class__", "a.__dict__", "a[0]._x", "a.gi_frame", "f_globals", "cr_code.x", "tb_frame"],
+)
+def test_what_is_not_public_is_not_named(name: str) -> None:
+    with pytest.raises((NotAllowed, UsageError)):
+        check_public(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x", "a.b.c", "table['_a'][0]", "f_max", "co_axial", "__len__", "a.__getitem__"]
+)
+def test_what_is_public_may_be_named(name: str) -> None:
+    check_public(name)
+
+
+def test_names_lead_into_nothing_of_pythons_own() -> None:
+    class Driver:
+        module = ast
+        value = 5
+        log = logging.getLogger("driver")
+
+        def generate(self) -> Iterator[int]:
+            yield 1
+
+        function = staticmethod(len)
+
+    driver: Any = Driver()
+    driver.running = driver.generate()
+    for name in (
+        "module.parse",
+        "generate.real",
+        "function.real",
+        "running.send",
+        "log.manager",
+        "log.handlers[0]",
+    ):
+        assert strictly(get_nested, driver, name) is NotAllowed
+    assert strictly(set_nested, driver, "module.parse", 1) is NotAllowed
+    assert strictly(delete_nested, driver, "log.name") is NotAllowed
+    # They themselves may be called and read, and to local clients everything is open.
+    assert strictly(get_nested, driver, "generate") is None
+    assert get_nested(driver, "module.parse") is ast.parse
+
+
+def strictly(function: Callable[..., Any], *arguments: Any) -> type[BaseException] | None:
+    """Return of what class the error is that a function raises in a thread that works for a network."""
+    raised: list[type[BaseException] | None] = [None]
+
+    def run() -> None:
+        be_strict()
+        try:
+            function(*arguments)
+        except Exception as error:
+            raised[0] = type(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return raised[0]

@@ -8,6 +8,8 @@ from instrumentserver.errors import UsageError
 from instrumentserver.transport.address import (
     Address,
     check_server_name,
+    endpoint_of,
+    is_network_address,
     is_server_address,
     loopback_endpoint,
 )
@@ -67,7 +69,8 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 def test_a_refusal_says_how_to_write_an_address() -> None:
     with pytest.raises(
-        UsageError, match=r"'labpc2' is not an address; write unix:NAME or tcp://127\.0\.0\.1:PORT"
+        UsageError,
+        match=r"'labpc2' is not an address; write unix:NAME, tls://HOST:PORT or tcp://127\.0\.0\.1:PORT",
     ):
         Address.parse("labpc2")
 
@@ -118,3 +121,59 @@ def test_an_endpoint_of_another_computer_is_refused(address: str) -> None:
 def test_what_is_no_endpoint_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match="not a TCP address"):
         loopback_endpoint(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "path"),
+    [
+        ("tls://labpc2:5900", "tls://labpc2:5900", ""),
+        ("tls://labpc2:5900/dac.ch1.v", "tls://labpc2:5900", "dac.ch1.v"),
+        ("tls://labpc2:5900/@Counter-c3f1a2-12", "tls://labpc2:5900", "@Counter-c3f1a2-12"),
+        ("tls://192.168.1.7:0", "tls://192.168.1.7:0", ""),
+        ("tls://lab-pc_2.example.org:5900/dac", "tls://lab-pc_2.example.org:5900", "dac"),
+        ("tls://[fe80::1]:5900/dac", "tls://[fe80::1]:5900", "dac"),
+        ("tls://[fe80::1%eth0]:5900/dac", "tls://[fe80::1%eth0]:5900", "dac"),
+        ("tcp://10.0.0.1:5900/dac", "tcp://10.0.0.1:5900", "dac"),
+        # One spelling of several.
+        ("tls://LabPC2:05900", "tls://labpc2:5900", ""),
+        ("tls://[FE80:0:0::1]:5900", "tls://[fe80::1]:5900", ""),
+    ],
+)
+def test_addresses_on_networks_are_parsed(text: str, server: str, path: str) -> None:
+    address = Address.parse(text)
+
+    assert (address.server, address.path) == (server, path)
+    assert Address.parse(str(address)) == address
+    assert str(endpoint_of(server)) == server
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "tls://labpc2",
+            "tls://labpc2:",
+            "tls://:5900",
+            "tls://labpc2:99999",
+            "tls://a b:1",
+            "tls://[xyz]:1",
+        ),
+        *("tls://[::1:5900", "tls://::1:5900", "ssl://labpc2:1", "tls:labpc2:1", "tls://labpc2:5900dac"),
+        "tls://[1:2:3]:1",
+    ],
+)
+def test_what_is_no_address_on_a_network_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not an address"):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_it"),
+    [
+        *(("tls://127.0.0.1:1", True), ("tls://labpc2:1", True), ("tcp://labpc2:1", True)),
+        *(("tcp://0.0.0.0:1", True), ("tcp://127.0.0.1:1", False), ("tcp://localhost:1", False)),
+        *(("tcp://[::1]:1", False), ("unix:foo", False), ("foo", False), ("", False)),
+    ],
+)
+def test_which_addresses_are_on_networks(address: str, is_it: bool) -> None:
+    assert is_network_address(address) is is_it

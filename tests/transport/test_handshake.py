@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import socket
@@ -57,7 +58,7 @@ def test_two_that_know_the_token_meet(ends: Ends, run: Run) -> None:
     greeted = run(greet_client, server, TOKEN)
     greet_server(client, TOKEN)
 
-    assert greeted.result(5) is None
+    assert greeted.result(5) == 0
 
 
 def test_nothing_is_left_on_the_line_afterwards(ends: Ends, run: Run) -> None:
@@ -209,7 +210,9 @@ def test_a_client_that_goes_away_is_gone(ends: Ends, run: Run, size: int) -> Non
         greeted.result(5)
 
 
-@pytest.mark.parametrize("greet", [greet_client, greet_server])
+@pytest.mark.parametrize(
+    "greet", [greet_client, functools.partial(greet_server, patience=0.01)], ids=["client", "server"]
+)
 def test_a_peer_that_says_nothing_is_dropped_after_a_while(
     ends: Ends, monkeypatch: pytest.MonkeyPatch, greet: Callable[..., None]
 ) -> None:
@@ -303,3 +306,47 @@ def test_a_client_proves_nothing_to_a_server_of_another_version(ends: Ends, run:
     client.close()
 
     assert ours.recv(100) == b""
+
+
+# Several tokens, and TLS
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_server_learns_which_token_was_proven(ends: Ends, run: Run, number: int) -> None:
+    client, server = ends
+    tokens = [b"v" * 32, b"o" * 32, b"a" * 32]
+
+    greeted = run(greet_client, server, *tokens)
+    greet_server(client, tokens[number])
+
+    assert greeted.result(5) == number
+
+
+def test_who_knows_none_of_several_is_refused(ends: Ends, run: Run) -> None:
+    client, server = ends
+    greeted = run(greet_client, server, b"v" * 32, b"o" * 32)
+    run_away(greet_server, client, b"x" * 32)
+
+    with pytest.raises(ConnectFailed):
+        greeted.result(5)
+
+
+@pytest.mark.parametrize("seen", [b"", b"d" * 32], ids=["nothing", "another"])
+def test_sides_that_see_different_certificates_do_not_meet(ends: Ends, run: Run, seen: bytes) -> None:
+    client, server = ends
+    greeted = run(functools.partial(greet_client, channel=b"c" * 32), server, TOKEN)
+
+    ours = run_away(functools.partial(greet_server, channel=seen, remedy="do this"), client, TOKEN)
+
+    with pytest.raises(ConnectFailed):
+        greeted.result(5)
+    server.close()
+    with pytest.raises(ConnectFailed, match="refused our token; do this"):
+        ours.result(5)
+
+
+def test_sides_that_see_the_same_certificate_meet(ends: Ends, run: Run) -> None:
+    client, server = ends
+    greeted = run(functools.partial(greet_client, channel=b"c" * 32), server, TOKEN)
+    greet_server(client, TOKEN, channel=b"c" * 32)
+    assert greeted.result(5) == 0

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from instrumentserver.errors import UsageError
-from instrumentserver.transport.sockets import HAS_UNIX_SOCKETS, connect_socket, listen_socket
+from instrumentserver.transport.sockets import (
+    HAS_UNIX_SOCKETS,
+    connect_network,
+    connect_socket,
+    listen_network,
+    listen_socket,
+)
 
 ADDRESSES = [
     pytest.param(
@@ -128,3 +134,20 @@ class TestSocketFiles:
     def test_a_folder_that_is_not_there_is_an_error_of_the_system(self, path: Path) -> None:
         with pytest.raises(OSError):
             listen_socket("unix:foo", path.parent / "gone" / "foo.sock")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "[::]", "[::1]"])
+def test_a_listener_on_a_network_is_reached(host: str) -> None:
+    listener, address = listen_network(f"tls://{host}:0")
+    with listener:
+        port = listener.getsockname()[1]
+        assert address == f"tls://{host}:{port}"
+        near = "[::1]" if host.startswith("[") else "127.0.0.1"
+        with connect_network(f"tls://{near}:{port}", 5, 5.0) as client, listener.accept()[0]:
+            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert client.gettimeout() == 5
+
+
+def test_nobody_listens_for_another_computer() -> None:
+    with pytest.raises(UsageError, match=r"no name or number of this computer; listen at 0\.0\.0\.0"):
+        listen_network("tls://192.0.2.1:0")

@@ -24,7 +24,7 @@ from instrumentserver import Server
 from instrumentserver.errors import NotPortable, UsageError
 from instrumentserver.wire.classes import find_class
 from instrumentserver.wire.codec import Codec
-from instrumentserver.wire.shipping import dump_class, load_class, ship_code, unship_code
+from instrumentserver.wire.shipping import code_extension, dump_class, load_class, ship_code, unship_code
 
 DRIVER = """
 from qcodes.instrument import Instrument
@@ -47,7 +47,8 @@ def travel(shipped: Any) -> Any:
     """Return what arrives of a shipped class, in a process that has not made it."""
     tracker._DYNAMIC_CLASS_TRACKER_BY_ID.clear()
     tracker._DYNAMIC_CLASS_TRACKER_BY_CLASS.clear()
-    return Codec().decode(Codec().encode(shipped)[0])
+    codec = Codec([code_extension()])
+    return codec.decode(codec.encode(shipped)[0])
 
 
 @pytest.fixture
@@ -458,10 +459,11 @@ def test_a_refused_closure_leaves_nothing_on_the_server(server: Server) -> None:
     assert server.create(Converter, "converter", abs).use(-1) == 1
 
 
-def test_code_is_taken_for_constructors_alone(server: Server) -> None:
-    converter = server.create(Converter, "converter", abs)
+def test_code_is_taken_for_constructors_alone_and_called_here_by_methods(server: Server) -> None:
+    converter = server.create(Converter, "converter", lambda function: (os.getpid(), function()))
+    assert converter.use(os.getpid) == (server.pid, os.getpid())
     with pytest.raises(NotPortable, match="code stays where it is"):
-        converter.use(lambda: 1)
+        converter.setattr("anything", lambda: 1)
 
 
 class NameLast(instrumentserver.Instrument):

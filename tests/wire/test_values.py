@@ -47,7 +47,7 @@ def dumped_elsewhere(elsewhere: ModuleType, value: Any) -> bytes:
 
 
 def test_the_first_item_names_the_kind() -> None:
-    assert values.dump(1j) == ["complex", 0.0, 1.0]
+    assert values.form(1j) == ["complex", 0.0, 1.0]
 
 
 def test_an_unknown_kind_is_refused() -> None:

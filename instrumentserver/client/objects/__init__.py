@@ -1,0 +1,1 @@
+"""What a client holds of served objects: proxies, and who has which."""
