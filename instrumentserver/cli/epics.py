@@ -1,12 +1,7 @@
-"""The command line: ``instrumentserver COMMAND``."""
+"""``instrumentserver epics``: the parameters of servers as process variables."""
 
 from __future__ import annotations
 
-import logging
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -15,15 +10,9 @@ from instrumentserver.errors import InstrumentServerError
 from instrumentserver.gateways.epics import Gateway
 from instrumentserver.schema import ChannelSchema, ChannelType
 
-__all__ = ["main"]
+from .group import main, told_to_end
 
-
-@click.group()
-@click.option("-v", "--verbose", count=True, help="Say more: who writes what (-v), every request (-vv).")
-def main(verbose: int) -> None:
-    """QCoDeS instruments in server processes."""
-    level = [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level)
+__all__ = ["epics"]
 
 
 @main.command()
@@ -70,23 +59,12 @@ def epics(
         gateway = Gateway(names, ca=not no_ca, pva=not no_pva, scan=scan or None, **options)
     except InstrumentServerError as error:
         raise click.ClickException(str(error)) from error
-    with gateway, _told_to_end() as is_ended:
+    with gateway, told_to_end() as is_ended:
         if only_list:
             _print_table(gateway)
             return
         click.echo(_summary(gateway))
         is_ended.wait()
-
-
-@contextmanager
-def _told_to_end() -> Iterator[threading.Event]:
-    """Yield an event that is set by Ctrl-C and by SIGTERM."""
-    is_ended = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: is_ended.set()) for number in numbers]
-    yield is_ended
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
 
 
 def _summary(gateway: Gateway) -> str:
