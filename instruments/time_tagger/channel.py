@@ -19,8 +19,8 @@ from instruments.time_tagger.clock import PS
 BLOCK: Final = PS // 100
 """Length of a block, ps: 10 ms."""
 
-KEPT: Final = 12
-"""Blocks that a channel keeps, dimensionless."""
+KEPT: Final = 16
+"""Blocks that a channel keeps, dimensionless: more than measurements lag behind."""
 
 Tags = np.ndarray
 """Time tags, ps, sorted, shape (n,), int64."""
@@ -80,10 +80,19 @@ class BlockChannel(Channel):
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._blocks: Blocks[Tags] = Blocks(settings)
+        self._latest: tuple[tuple[int, int, int], Tags] = ((0, 0, 0), NO_TAGS)
 
     def tags(self, start: int, end: int) -> Tags:
         """Compute the tags of a span of any length."""
+        asked = (self._settings.revision, start, end)
+        # All measurements of a tagger ask for the same span, one after the other.
+        if self._latest[0] != asked:
+            self._latest = (asked, self._cut(start, end))
+        return self._latest[1]
+
+    def _cut(self, start: int, end: int) -> Tags:
         if end <= start:
             return NO_TAGS
         first, last = start // BLOCK, (end - 1) // BLOCK

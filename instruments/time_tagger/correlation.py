@@ -58,7 +58,7 @@ class Correlation(IteratorBase):
         Returns:
             Pairs per bin, dimensionless, shape (n_bins,), int32.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return self._pairs.astype(np.int32)
 
     def getDataNormalized(self) -> np.ndarray:
@@ -71,7 +71,7 @@ class Correlation(IteratorBase):
             g2, dimensionless, shape (n_bins,), float64; NaN before both
             channels have tags.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             expected = self._binwidth * float(self._first) * float(self._second)
             if not expected:
                 return np.full(self._size, np.nan)
@@ -83,7 +83,7 @@ class Correlation(IteratorBase):
         Returns:
             Middle of each bin, ps, shape (n_bins,), int64.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return (np.arange(self._size, dtype=np.int64) - self._size // 2) * self._binwidth
 
     def _reset(self) -> None:

@@ -51,7 +51,7 @@ class Counter(IteratorBase):
             Counts, dimensionless, shape (channels, n_values), int32; 0 in bins
             that are not complete yet.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return self._arrange(self._counts, rolling)
 
     def getDataNormalized(self, rolling: bool = True) -> np.ndarray:
@@ -64,7 +64,7 @@ class Counter(IteratorBase):
             Rates, Hz, shape (channels, n_values), float64; NaN in bins that are
             not complete yet or have lost tags.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             rates = self._counts * (PS / self._binwidth)
             rates[:, self._lost] = np.nan
             filled = np.arange(self._size) < self._done
@@ -77,7 +77,7 @@ class Counter(IteratorBase):
         Returns:
             Counts, dimensionless, shape (channels,), uint64.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return self._total.astype(np.uint64)
 
     def getIndex(self) -> np.ndarray:
@@ -86,7 +86,7 @@ class Counter(IteratorBase):
         Returns:
             Begin of each bin after that of the first, ps, shape (n_values,), int64.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return np.arange(self._size, dtype=np.int64) * self._binwidth
 
     def getDataObject(self, remove: bool = False) -> CounterData:
@@ -96,7 +96,7 @@ class Counter(IteratorBase):
             remove: Whether the bins are taken out, so that the next snapshot
                 has only newer ones.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             fresh = self._done - self._removed
             size = min(fresh, self._size)
             places = np.arange(self._done - size, self._done) % self._size
@@ -155,8 +155,8 @@ class Counter(IteratorBase):
         self._begun = int(edges[-1])
         self._done = complete
 
-    def _miss(self, start: int, end: int) -> None:
-        super()._miss(start, end)
+    def _skip(self, end: int) -> None:
+        super()._skip(end)
         self._current_lost = True
 
     def _arrange(self, ring: np.ndarray, rolling: bool) -> np.ndarray:
@@ -263,7 +263,7 @@ class Countrate(IteratorBase):
         Returns:
             Rates, Hz, shape (channels,), float64; NaN before any time has passed.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             if not self._captured:
                 return np.full(self._total.shape, np.nan)
             return self._total * (PS / self._captured)
@@ -274,7 +274,7 @@ class Countrate(IteratorBase):
         Returns:
             Counts, dimensionless, shape (channels,), int64.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return self._total.copy()
 
     def _reset(self) -> None:

@@ -20,9 +20,9 @@ class IteratorBase(ABC):
     """A measurement on the tags of a Time Tagger.
 
     It counts from its creation on; with a tagger of `SynchronizedMeasurements`
-    it waits for the start of all. It ends when nobody holds it any more. Any
-    number of threads may use it. Every method raises RuntimeError after the
-    tagger was freed.
+    it waits for the start of all. It ends when nobody holds it any more; as
+    context manager it stops at the end of the block. Any number of threads may
+    use it. Every method raises RuntimeError after the tagger was freed.
 
     Shape and names are those of the vendor's documentation, "Measurement
     Classes"; this is no base for measurements of one's own.
@@ -46,6 +46,7 @@ class IteratorBase(ABC):
         self._counting = False
         self._until: int | None = None
         self._captured = 0
+        self._position = 0
         with self._stream.use():
             self._channels: list[Channel] = self._stream.channels(self._numbers)
             self._reset()
@@ -59,13 +60,14 @@ class IteratorBase(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._counting = False
-        self._stream.leave(self)
+        with self._stream.scene.lock:
+            self._end()
+            self._stream.leave(self)
 
     def start(self) -> None:
         """Begin to count, or go on, from now without an end."""
-        with self._stream.use():
-            self._begin(None)
+        with self._stream.use(self) as now:
+            self._begin(now, None)
 
     def startFor(self, capture_duration: int, clear: bool = True) -> None:
         """Count from now for a time, then stop.
@@ -75,30 +77,30 @@ class IteratorBase(ABC):
             clear: Whether to forget what was counted before.
         """
         duration = integer("capture_duration", capture_duration, 1)
-        with self._stream.use() as now:
+        with self._stream.use(self) as now:
             if clear:
                 self._forget()
-            self._begin(now + duration)
+            self._begin(now, now + duration)
 
     def stop(self) -> None:
         """Stop counting; what was counted stays."""
-        with self._stream.use():
+        with self._stream.use(self):
             self._end()
 
     def abort(self) -> None:
         """Stop counting and forget what was counted."""
-        with self._stream.use():
+        with self._stream.use(self):
             self._end()
             self._forget()
 
     def clear(self) -> None:
         """Forget what was counted, and the captured time; a running measurement goes on."""
-        with self._stream.use():
+        with self._stream.use(self):
             self._forget()
 
     def isRunning(self) -> bool:
         """Tell whether it counts: started, and not at the end of `startFor`."""
-        with self._stream.use():
+        with self._stream.use(self):
             return self._counting
 
     def waitUntilFinished(self, timeout: int = -1) -> bool:
@@ -118,8 +120,7 @@ class IteratorBase(ABC):
         deadline = None if timeout < 0 else time.monotonic() + timeout / 1000
         with self._stream.scene.lock:
             while True:
-                self._stream.advance()
-                if not self._counting:
+                if not self.isRunning():
                     return True
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
@@ -128,21 +129,29 @@ class IteratorBase(ABC):
 
     def getCaptureDuration(self) -> int:
         """Tell how long it has counted since its creation or `clear`, ps."""
-        with self._stream.use():
+        with self._stream.use(self):
             return self._captured
 
     def getConfiguration(self) -> dict[str, Any]:
         """Tell name and arguments of the measurement, plain values by name."""
-        with self._stream.use():
+        with self._stream.use(self):
             return {"name": type(self).__name__, "channels": list(self._numbers), **self._settings}
 
-    def _advance(self, start: int, end: int) -> None:
-        if self._until is not None:
-            end = min(end, self._until)
-        if self._counting and end > start:
-            self._count(start, end)
-            self._captured += end - start
-        if end == self._until:
+    def _advance(self, end: int) -> None:
+        start = self._position
+        if end <= start:
+            return
+        self._position = end
+        until = end if self._until is None else min(end, self._until)
+        if self._counting and until > start:
+            self._count(start, until)
+            self._captured += until - start
+        if until == self._until:
+            self._end()
+
+    def _skip(self, end: int) -> None:
+        self._position = max(self._position, end)
+        if self._until is not None and self._until <= end:
             self._end()
 
     def _tags(self, start: int, end: int) -> list[Tags]:
@@ -156,13 +165,10 @@ class IteratorBase(ABC):
     def _reset(self) -> None:
         """Forget what was counted."""
 
-    def _miss(self, start: int, end: int) -> None:
-        """Note that the tags of a span are lost; they are not in the captured time."""
-        if self._until is not None and self._until <= end:
-            self._end()
-
-    def _begin(self, until: int | None) -> None:
+    def _begin(self, now: int, until: int | None) -> None:
+        self._stream.join(self)
         self._counting = True
+        self._position = now
         self._until = until
         self._stream.notify()
 

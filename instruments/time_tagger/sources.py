@@ -44,6 +44,8 @@ class Source(ABC):
     def __post_init__(self) -> None:
         if not self.channels:
             raise ValueError("a source without channels reaches no detector; give one or more")
+        if len(set(self.outputs)) < len(self.outputs):
+            raise ValueError(f"inputs {list(self.outputs)} are not all different; give each of them once")
         if not 0 <= self.rate <= 1e9:
             raise ValueError(f"a rate of {self.rate:g} Hz is outside 0 to 1e9 Hz; choose a value inside")
 
@@ -204,8 +206,9 @@ class Pairs(Source):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(set(self.channels)) != len(self.channels) or len(self.channels) < 2:
-            raise ValueError(f"pairs need two or more different channels, not {list(self.channels)}")
+        super().__post_init__()
+        if len(self.channels) < 2:
+            raise ValueError(f"pairs need two or more channels, not {list(self.channels)}")
 
     def photons(self, start: int, random: np.random.Generator) -> Photons:
         """Make one Poisson process for all the channels."""
@@ -249,18 +252,19 @@ def _fluctuate(times: np.ndarray, random: np.random.Generator) -> np.ndarray:
     fields = random.standard_normal((2, times.size), np.float32).astype(np.float64)
     if times.size < 2:
         return fields
-    # x[i] = exp(-dt) x[i-1] + noise, as running sums weighted with exp(t). So that the
-    # weights stay small they begin anew with each section, long enough to forget all but the last one.
-    section = (times // SECTION).astype(np.int64)
-    weights = np.exp(times - section * SECTION)
-    fields[:, 1:] *= np.sqrt(-np.expm1(-2 * np.diff(times)))
+    # x[i] = exp(-dt) x[i-1] + noise, as running sums weighted with exp(t). So that the weights
+    # stay small they begin anew with each section, long enough to forget all but the last one.
+    section = np.floor(times / SECTION) * SECTION
+    weights = np.exp(times - section)
+    begins = np.flatnonzero(np.diff(section)) + 1
+    memory = weights[:-1] / weights[1:]
+    memory[begins - 1] = np.exp(times[begins - 1] - times[begins])
+    fields[:, 1:] *= np.sqrt(1 - memory**2)
     fields *= weights
     np.cumsum(fields, axis=1, out=fields)
-    begins = np.flatnonzero(np.diff(section)) + 1
-    lengths = np.diff(begins, append=times.size)
-    sums = fields[:, begins - 1]
-    fields[:, begins[0] if begins.size else times.size :] -= np.repeat(sums, lengths, axis=1)
+    before = fields[:, begins - 1]
+    last = np.diff(before, axis=1, prepend=0.0) * np.exp(section[begins - 1] - section[begins])
+    lengths = np.diff(begins, prepend=0, append=times.size)
+    fields += np.repeat(np.pad(last - before, ((0, 0), (1, 0))), lengths, axis=1)
     fields /= weights
-    faded = np.exp(times[begins - 1].repeat(lengths) - times[begins[0] if begins.size else times.size :])
-    fields[:, times.size - faded.size :] += np.repeat(fields[:, begins - 1], lengths, axis=1) * faded
     return fields

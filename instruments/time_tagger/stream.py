@@ -23,19 +23,28 @@ FIRST_VIRTUAL: Final = 1001
 BACKLOG: Final = 10 * PS
 """Tags that are fetched later than this are lost, ps, as in an overflow of the real device."""
 
+SPAN: Final = 5
+"""Blocks that are counted at once, dimensionless."""
+
+LAG: Final = 10 * BLOCK
+"""How far measurements that nobody asks may be behind, ps: 100 ms. Their blocks are still kept."""
+
 
 class Consumer(Protocol):
-    """A measurement, as the stream sees it: its users do not see these methods."""
+    """A measurement, as the stream sees it: its users do not see these members."""
 
     _counting: bool
     """Whether it wants the tags from now on."""
 
-    def _advance(self, start: int, end: int) -> None:
-        """Count the tags from `start` to `end`, ps; each span begins where the last one ended."""
+    _position: int
+    """Up to when it has counted, ps."""
+
+    def _advance(self, end: int) -> None:
+        """Count the tags from where it is to `end`, ps."""
         ...
 
-    def _miss(self, start: int, end: int) -> None:
-        """Hear that the tags of a span are lost."""
+    def _skip(self, end: int) -> None:
+        """Hear that the tags from where it is to `end`, ps, are lost."""
         ...
 
     def getConfiguration(self) -> dict[str, Any]:
@@ -46,8 +55,9 @@ class Consumer(Protocol):
 class Stream:
     """Tags of one tagger, given to all its measurements span by span.
 
-    Nothing runs by itself: whoever asks a measurement first makes all of them
-    count up to now. So they all see the same tags.
+    Nothing runs by itself: a measurement counts up to now when it is asked, and
+    all of them together when they lag by `LAG`, or before the tags change. Tags
+    are a function of time, so that all see the same ones.
 
     Args:
         scene: What is in front of the tagger.
@@ -62,6 +72,7 @@ class Stream:
         self.overflows = 0
         self._changed = threading.Condition(scene.lock)
         self._origin = scene.clock.now()
+        self._now = 0
         self._position = 0
         self._depth = 0
         self._freed: str | None = None
@@ -81,19 +92,24 @@ class Stream:
         return list(self._consumers)
 
     @contextmanager
-    def use(self) -> Iterator[int]:
-        """Hold the lock, with everything counted up to now, and yield now in ps.
+    def use(self, consumer: Consumer | None = None) -> Iterator[int]:
+        """Hold the lock, with a measurement counted up to now, and yield now in ps.
 
         Raises:
             RuntimeError: The tagger was freed.
         """
         with self.scene.lock:
-            # Within one use the time stands still, so that a group starts at one moment.
-            now = self._position if self._depth else self.advance()
             self.check()
+            # Within one use the time stands still, so that a group starts at one moment.
+            if not self._depth:
+                self._look_at_clock()
+            if self._now - self._position >= LAG:
+                self._advance_all()
+            if consumer is not None:
+                self._catch_up(consumer)
             self._depth += 1
             try:
-                yield now
+                yield self._now
             finally:
                 self._depth -= 1
 
@@ -114,27 +130,9 @@ class Stream:
             RuntimeError: The tagger was freed.
         """
         with self.use():
+            self._advance_all()
             yield
             self.scene.revision += 1
-
-    def advance(self) -> int:
-        """Count everything up to now, and return now in ps. The caller holds the lock.
-
-        Raises:
-            RuntimeError: The tagger was freed.
-        """
-        self.check()
-        now = max(self.scene.clock.now() - self._origin, self._position)
-        counting = [consumer for consumer in self._consumers if consumer._counting]
-        if counting and now - self._position > BACKLOG and isinstance(self.scene.clock, RealClock):
-            self._lose(now - BACKLOG, counting)
-        while counting and self._position < now:
-            end = min(now, (self._position // BLOCK + 1) * BLOCK)
-            for consumer in counting:
-                consumer._advance(self._position, end)
-            self._position = end
-        self._position = now
-        return now
 
     def wait(self, due: int | None, limit: float | None) -> None:
         """Let go of the lock until `due` in ps, a notification, or `limit` seconds."""
@@ -158,7 +156,8 @@ class Stream:
         Raises:
             RuntimeError: It was freed before.
         """
-        with self.use():
+        with self.scene.lock:
+            self.check()
             self._freed = (
                 f"Time Tagger {self.serial} was freed with freeTimeTagger: it and its measurements are "
                 f"of no more use; create it anew with createTimeTagger({self.serial!r})"
@@ -195,7 +194,29 @@ class Stream:
 
     def _settle(self) -> None:
         if self._freed is None:
-            self.advance()
+            self._look_at_clock()
+            self._advance_all()
+
+    def _look_at_clock(self) -> None:
+        self._now = max(self.scene.clock.now() - self._origin, self._now)
+
+    def _advance_all(self) -> None:
+        counting = [consumer for consumer in self._consumers if consumer._counting]
+        if counting and self._now - self._position > BACKLOG and isinstance(self.scene.clock, RealClock):
+            self._lose(self._now - BACKLOG, counting)
+        while counting and self._position < self._now:
+            # Before the counting: after an interrupt tags may be missing, but none counts twice.
+            self._position = self._end_of_span(self._position)
+            for consumer in counting:
+                consumer._advance(self._position)
+        self._position = self._now
+
+    def _catch_up(self, consumer: Consumer) -> None:
+        while consumer._counting and consumer._position < self._now:
+            consumer._advance(self._end_of_span(consumer._position))
+
+    def _end_of_span(self, start: int) -> int:
+        return min(self._now, (start // BLOCK + SPAN) * BLOCK)
 
     def _lose(self, position: int, counting: Sequence[Consumer]) -> None:
         self.overflows += 1
@@ -204,5 +225,6 @@ class Stream:
             "Time Tagger %s: the tags of %.3g s are lost, nobody fetched them", self.serial, seconds
         )
         for consumer in counting:
-            consumer._miss(self._position, position)
+            if consumer._position < position:
+                consumer._skip(position)
         self._position = position

@@ -33,14 +33,14 @@ class TimeTagStream(IteratorBase):
 
     def getData(self) -> TimeTagStreamBuffer:
         """Take the tags since the last call out of the buffer."""
-        with self._stream.use() as now:
+        with self._stream.use(self) as now:
             buffer = TimeTagStreamBuffer(self._times, self._from, self._missed, self._begun, now)
             self._reset()
             return buffer
 
     def getCounts(self) -> int:
         """Tell how many tags are in the buffer, dimensionless."""
-        with self._stream.use():
+        with self._stream.use(self):
             return self._stored
 
     def _reset(self) -> None:
@@ -64,8 +64,8 @@ class TimeTagStream(IteratorBase):
         self._from.append(channels[order])
         self._stored += order.size
 
-    def _miss(self, start: int, end: int) -> None:
-        super()._miss(start, end)
+    def _skip(self, end: int) -> None:
+        super()._skip(end)
         self._missed = True
 
 

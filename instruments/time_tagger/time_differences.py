@@ -77,7 +77,7 @@ class TimeDifferences(IteratorBase):
         Returns:
             Clicks per bin, dimensionless, shape (n_histograms, n_bins), int32.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return self._clicks.astype(np.int32)
 
     def getIndex(self) -> np.ndarray:
@@ -86,7 +86,7 @@ class TimeDifferences(IteratorBase):
         Returns:
             Begin of each bin after the start, ps, shape (n_bins,), int64.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return np.arange(self._size, dtype=np.int64) * self._binwidth
 
     def setMaxCounts(self, max_counts: int) -> None:
@@ -100,7 +100,7 @@ class TimeDifferences(IteratorBase):
             max_rollovers: The number, dimensionless; 0 to go on.
         """
         number = integer("max_rollovers", max_rollovers, 0)
-        with self._stream.use():
+        with self._stream.use(self):
             self._max_rollovers = number
 
     def getHistogramIndex(self) -> int:
@@ -109,17 +109,17 @@ class TimeDifferences(IteratorBase):
         Returns:
             -1 while it waits for a tag of `next_channel`, -2 for one of `sync_channel`.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return self._index
 
     def getCounts(self) -> int:
         """Tell the number of rollovers, dimensionless."""
-        with self._stream.use():
+        with self._stream.use(self):
             return self._rollovers
 
     def ready(self) -> bool:
         """Tell whether the number of `setMaxRollovers` has been reached."""
-        with self._stream.use():
+        with self._stream.use(self):
             return 0 < self._max_rollovers <= self._rollovers
 
     def _reset(self) -> None:
@@ -216,7 +216,7 @@ class Histogram(IteratorBase):
         Returns:
             Clicks per bin, dimensionless, shape (n_bins,), int32.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return self._clicks.astype(np.int32)
 
     def getIndex(self) -> np.ndarray:
@@ -225,7 +225,7 @@ class Histogram(IteratorBase):
         Returns:
             Begin of each bin after the start, ps, shape (n_bins,), int64.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return np.arange(self._size, dtype=np.int64) * self._binwidth
 
     def _reset(self) -> None:

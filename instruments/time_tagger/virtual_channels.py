@@ -36,7 +36,7 @@ class VirtualChannels(IteratorBase):
 
     def __init__(self, tagger: TimeTaggerBase, channels: Sequence[int], **settings: object) -> None:
         super().__init__(tagger, channels, **settings)
-        with self._stream.use():
+        with self._stream.use(self):
             self._made = self._make()
             self._made_numbers = [self._stream.add_virtual(channel) for channel in self._made]
 
@@ -71,7 +71,7 @@ class DelayedChannels(VirtualChannels):
 
     def getChannels(self) -> list[int]:
         """Tell the numbers of the copies, in the order of the channels."""
-        with self._stream.use():
+        with self._stream.use(self):
             return list(self._made_numbers)
 
     def setDelay(self, delay: int) -> None:
@@ -156,7 +156,7 @@ class Coincidences(VirtualChannels):
 
     def getChannels(self) -> list[int]:
         """Tell the numbers of the channels of coincidences, in the order of the groups."""
-        with self._stream.use():
+        with self._stream.use(self):
             return list(self._made_numbers)
 
     def setCoincidenceWindow(self, coincidenceWindow: int) -> None:
@@ -230,7 +230,7 @@ class Combiner(VirtualChannels):
 
     def getChannel(self) -> int:
         """Tell the number of the channel with all tags."""
-        with self._stream.use():
+        with self._stream.use(self):
             return self._made_numbers[0]
 
     def getChannelCounts(self) -> np.ndarray:
@@ -239,7 +239,7 @@ class Combiner(VirtualChannels):
         Returns:
             Counts, dimensionless, shape (channels,), int64.
         """
-        with self._stream.use():
+        with self._stream.use(self):
             return self._total.copy()
 
     def _make(self) -> list[Channel]:

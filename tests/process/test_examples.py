@@ -111,3 +111,41 @@ def test_a_watched_ramp_tells_each_step_and_goes_on_after_the_end_of_its_server(
     assert "meter: 0.4 V" in printed
     assert printed.index("source: disconnected") > printed.index("meter: 0.4 V")
     assert list_servers() == []
+
+
+def test_a_time_tagger_is_shared_by_its_uri(run: Run) -> None:
+    first, *other, refused, freed = run("06_time_tagger.py").splitlines()
+    serial = "1740000JG2"
+    assert first == f"process 1: {serial}"
+    assert other == [f"process 2: {serial}, test signal True", "process 2: 800 kHz 800 kHz"]
+    assert re.fullmatch(
+        r"process 2: @TimeTagger-\S+ is used by 06_time_tagger.py \(pid \d+\) .*force=True.*", refused
+    )
+    assert freed.startswith(f"process 1: Time Tagger {serial} was freed with freeTimeTagger")
+    assert list_servers() == []
+
+
+def test_threads_share_the_measurements_of_a_time_tagger(run: Run) -> None:
+    *lines, last = run("07_time_tagger_threads.py").splitlines()
+    rows = re.findall(r"^(slow|fast): \[([\d ]+)\]$", "\n".join(lines), re.MULTILINE)
+    assert len(rows) == len(lines)
+    for name, bins, counts in (("slow", 2, 4e5), ("fast", 5, 8e4)):
+        shown = [[int(number) for number in row.split()] for thread, row in rows if thread == name]
+        assert len(shown) >= 2
+        assert {len(row) for row in shown} == {bins}
+        assert shown[-1][-1] == pytest.approx(counts, rel=1e-3)
+    counted = re.fullmatch(r"main: (\d+) counts in whole bins of the slow counter", last)
+    assert counted is not None
+    bins = int(counted[1]) / 399_995
+    assert bins >= 1
+    assert bins == pytest.approx(round(bins), abs=1e-4)
+    assert list_servers() == []
+
+
+def test_live_count_rate_leaves_its_last_frame(run: Run, tmp_path: Path) -> None:
+    printed = run("08_live_count_rate.py", "12")
+    low, high = re.findall(r"^12 updates; between (\d+) and (\d+) kHz$", printed, re.MULTILINE)[0]
+    assert int(low) < 10
+    assert 40 < int(high) < 80
+    assert (tmp_path / "live_count_rate.png").read_bytes().startswith(b"\x89PNG\r\n")
+    assert list_servers() == []

@@ -120,7 +120,34 @@ def test_measurement_ends_when_nobody_holds_it(bench: Bench, tagger: TT.TimeTagg
 def test_with_statement_ends_a_measurement(bench: Bench, tagger: TT.TimeTagger) -> None:
     with TT.Countrate(tagger, [1]) as rate:
         assert rate.isRunning()
+        bench.step(0.001)
     assert tagger.getConfiguration()["measurements"] == []
+    bench.step(0.001)
+    assert rate.getCaptureDuration() == 10**9
+    rate.start()
+    bench.step(0.001)
+    assert rate.getCaptureDuration() == 2 * 10**9
+
+
+def test_measurements_that_are_asked_at_different_times_see_the_same_tags(
+    bench: Bench, tagger: TT.TimeTagger
+) -> None:
+    bench.coherent([1], 1e6)
+    first = TT.Countrate(tagger, [1])
+    rates = [first]
+    for step in (0.003, 0.09, 0.02, 0.0301, 0.3, 0.001):
+        bench._scene.clock.step(round(step * PS))  # type: ignore[attr-defined]
+        rates.append(TT.Countrate(tagger, [1]))
+        rates[len(rates) // 2].getData()
+    bench.step(0.007)
+    starts = np.cumsum([0, 0.003, 0.09, 0.02, 0.0301, 0.3, 0.001])
+    for rate, start in zip(rates, starts, strict=True):
+        assert rate.getCaptureDuration() == round((0.4511 - start) * PS)
+    stream = TT.TimeTagStream(tagger, 10**6, [1])
+    bench.step(0.05)
+    late = stream.getData().size
+    assert first.getCountsTotal()[0] - rates[-1].getCountsTotal()[0] == pytest.approx(4.441e5, rel=0.01)
+    assert late == pytest.approx(50_000, rel=0.05)
 
 
 def test_many_threads_see_the_same_tags(bench: Bench, tagger: TT.TimeTagger) -> None:

@@ -114,6 +114,15 @@ def test_sync_channel_counts_every_pulse(bench: Bench, tagger: TT.TimeTagger) ->
     assert abs(rate.getCountsTotal()[0] - 1e5) <= 1
 
 
+def test_pulses_may_be_rarer_than_the_blocks_of_the_simulation(bench: Bench, tagger: TT.TimeTagger) -> None:
+    bench.pulsed([1], 40, 50, sync_channel=2, single=True)
+    rate = TT.Countrate(tagger, [1, 2])
+    bench.step(2)
+    photons, pulses = rate.getCountsTotal()
+    assert pulses == 100
+    assert 55 < photons < 100
+
+
 def test_pairs_are_at_the_same_time_within_the_jitter(bench: Bench, tagger: TT.TimeTagger) -> None:
     bench.pairs([1, 2], 1e5)
     correlation = TT.Correlation(tagger, 1, 2, 100, 21)
@@ -135,7 +144,9 @@ def test_pairs_are_at_the_same_time_within_the_jitter(bench: Bench, tagger: TT.T
         (lambda: Pulsed((1,), 2e6, 1e6, single=True), "more than one photon per pulse"),
         (lambda: Pulsed((1,), 1.0, 0.0), "repetition rate of 0 Hz"),
         (lambda: Pulsed((1,), 1.0, 1.0, -1.0), "lifetime of -1 s is negative"),
-        (lambda: Pairs((1,), 1.0), "two or more different channels"),
+        (lambda: Pulsed((1,), 1.0, 1.0, sync_channel=1), r"inputs \[1, 1\] are not all different"),
+        (lambda: Coherent((2, 2), 1.0), r"inputs \[2, 2\] are not all different"),
+        (lambda: Pairs((1,), 1.0), r"two or more channels, not \[1\]"),
     ],
 )
 def test_impossible_sources_are_refused(make: object, message: str) -> None:
