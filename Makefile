@@ -23,6 +23,7 @@ lint: $(VENV)/ready
 
 benchmark: $(VENV)/ready
 	$(BIN)/python tests/benchmarks/calls.py
+	$(BIN)/python tests/benchmarks/objects.py
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
