@@ -25,6 +25,7 @@ from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.messages import CALLBACK_CODE
 from instrumentserver.wire.shipping import CODE_REFUSAL, code_extension
 
+from .absent import Absent
 from .caller import Caller
 from .cycles import Wait
 from .dispatcher import Dispatcher
@@ -47,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 _FIRST_CLIENT_SECONDS: Final = 30.0
 """How long a new server waits for its first client, whatever its linger."""
+_SILENT_SECONDS: Final = 60.0
+"""How long what a client has is kept when its line fell silent, as with a pulled cable."""
 _END_SECONDS: Final = 20.0
 _ASK_AGAIN_SECONDS: Final = 5.0
 """How often a server that only servers use asks whether these are used."""
@@ -74,6 +77,7 @@ class InstrumentServer:
         self._linger = options.linger
         self._started = datetime.now().astimezone()
         self._workers: set[Worker] = set()
+        self._absent = Absent(_SILENT_SECONDS, self._end_session)
         self._greeting = Greeting()
         self._log = ""
         self._had_client = False
@@ -341,6 +345,7 @@ class InstrumentServer:
         caller = worker.caller
         if caller is None:
             return
+        self._absent.came(caller.session)
         if "log_levels" in caller.introduction:
             self._log_levels.set(caller.session, caller.introduction.pop("log_levels"))
         after = caller.introduction.pop("after", None)
@@ -382,10 +387,14 @@ class InstrumentServer:
                 other.caller is None or other.caller.session != caller.session for other in self._workers
             )
         if caller is not None and is_last:
-            self._held.drop_session(caller.session)
-            self.objects.session_ended(caller.session)
-            self._log_levels.drop(caller.session)
+            self._absent.left(caller.session, is_silent)
         self._wake()
+
+    def _end_session(self, session: str) -> None:
+        """Let go of what a client had."""
+        self._held.drop_session(session)
+        self.objects.session_ended(session)
+        self._log_levels.drop(session)
 
     def _wake(self) -> None:
         """Have the accept loop look at what has changed."""

@@ -226,7 +226,9 @@ def test_a_pulled_cable_is_noticed_in_the_middle_of_a_call(
     listening: Server, address: str, client: Client, computer: Computer, tmp_path: Path
 ) -> None:
     gate = listening.create(Gate, "gate", str(tmp_path))
-    client.ask(f"(gate := {reach(listening, address, 'operator')}.instruments['gate']).value()")
+    listening.serve("sdk_sample:Device", "device", arguments=["A"])
+    client.ask(f"(gate := (server := {reach(listening, address, 'operator')}).instruments['gate']).value()")
+    assert client.ask("len(counter := server.objects['device'].counter(1, 2))") == 2
     client.tell("error(gate.wait)")
     while not (tmp_path / "entered").exists():
         time.sleep(0.005)
@@ -247,3 +249,11 @@ def test_a_pulled_cable_is_noticed_in_the_middle_of_a_call(
     finally:
         ip("link", "set", computer.cable, "up")
     assert client.ask("gate.value()") == 1
+    # What a client has outlives its cable.
+    assert client.ask("len(counter)") == 2
+    (held,) = (each for each in listening.proxies() if each["path"].startswith("@"))
+    assert len(held["holders"]) == 1
+    client.end()
+    while any(each["path"].startswith("@") for each in listening.proxies()):
+        assert time.monotonic() < pulled + 30
+        time.sleep(0.02)
