@@ -7,9 +7,10 @@ import os
 from typing import Any, Final
 
 import click
+from ruamel.yaml import YAML
 
 from instrumentserver.directory import Directory
-from instrumentserver.errors import ConnectFailed, UsageError
+from instrumentserver.errors import ConnectFailed, InstrumentServerError, UsageError
 from instrumentserver.process import Server, connect, list_servers, start_server, stop_server
 from instrumentserver.process.finding import started_server
 from instrumentserver.transport.address import is_server_address
@@ -171,8 +172,25 @@ def log(name: str, lines: int) -> None:
     "--access", type=click.Choice(["shared", "exclusive", "client"]), default="shared", show_default=True
 )
 @click.option("--reads", multiple=True, metavar="PATTERN", help="What viewers may call; may be repeated.")
+@click.option(
+    "--call", "is_called", is_flag=True, help="Call the class on the server, and serve what it makes."
+)
+@click.option(
+    "--argument",
+    "arguments",
+    multiple=True,
+    metavar="VALUE",
+    help="Call it with this, written as in YAML; may be repeated.",
+)
 def serve(
-    name: str, what: str, object_name: str, expose: tuple[str, ...], reads: tuple[str, ...], **options: Any
+    name: str,
+    what: str,
+    object_name: str,
+    expose: tuple[str, ...],
+    reads: tuple[str, ...],
+    is_called: bool,
+    arguments: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Serve a module or what is in one, package.module:Name, on the server NAME, started if it does not run.
 
@@ -180,7 +198,16 @@ def serve(
     """
     server = connect(name) if is_server_address(name) else start_server(name, linger=None)
     served_as = object_name or what.replace(":", ".").rpartition(".")[2]
-    proxy = server.serve(what, served_as, expose=list(expose) or None, reads=reads, **options)
+    values = [YAML(typ="safe").load(text) for text in arguments] if arguments or is_called else None
+    try:
+        proxy = server.serve(
+            what, served_as, expose=list(expose) or None, reads=reads, arguments=values, **options
+        )
+    except InstrumentServerError:
+        raise
+    except Exception as error:
+        # What the library says when it is imported or called.
+        raise click.ClickException(f"{what}: {type(error).__name__}: {error}") from error
     click.echo(f"{what} is served: {proxy.uri}")
 
 

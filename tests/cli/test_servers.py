@@ -243,3 +243,36 @@ def test_rotating_cuts_who_is_connected(started: Server) -> None:
 
 def test_the_folder_of_keys_is_below_the_directory(started: Server, own_directory: str) -> None:
     assert (Path(own_directory) / "network" / "servers" / started.name / "key.pem").exists()
+
+
+def test_serve_names_what_it_serves_and_objects_tells_who_has_it(started: Server) -> None:
+    told = done("serve", started.name, "sdk_sample:Device", "device", "--argument", "B7", "--lock", "none")
+    assert told == f"sdk_sample:Device is served: unix:{started.name}/device\n"
+    assert started.objects["device"].getSerial() == "B7"
+    done("serve", started.name, "sdk_sample:Counter", "counters")
+    assert started.objects["counters"](started.objects["device"], [1, 2]).getData().shape == (2, 3)
+    head, *rows = done("objects", started.name).splitlines()
+    assert head.split() == ["OBJECT", "CLASS", "HELD", "BY"]
+    assert {row.split()[0] for row in rows} >= {"device", "counters"}
+
+
+def test_arguments_are_written_as_in_yaml(started: Server) -> None:
+    done("serve", started.name, "collections:deque", "queue", "--argument", "[1, 2.5, text]")
+    assert list(started.objects["queue"]) == [1, 2.5, "text"]
+    done("serve", started.name, "sdk_sample:Device", "--call")
+    assert started.objects["Device"].getSerial() == "S1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nonsense.module"], "ModuleNotFoundError: No module named 'nonsense'"),
+        (["sdk_sample:Nothing", "x"], "Nothing"),
+        (["sdk_sample:Device", "x", "--argument", "1", "--argument", "2", "--argument", "3"], "TypeError"),
+        (["sdk_sample", "x", "--expose", "nothing*"], "nothing*"),
+    ],
+    ids=["no module", "no name", "too many arguments", "no such pattern"],
+)
+def test_serve_says_in_one_line_what_is_wrong(started: Server, arguments: list[str], told: str) -> None:
+    assert told in failed("serve", started.name, *arguments)
+    assert list(started.objects) == []
