@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ from instrumentserver.transport.handshake import HANDSHAKE_SECONDS
 from instrumentserver.wire.messages import Op
 from instrumentserver.wire.serving import digest_of, dump_function, dump_thing
 from instrumentserver.wire.shipping import dump_class, name_class, ship_code
+
+from .named import Named
 
 __all__ = ["Server"]
 
@@ -52,7 +54,12 @@ class Server:
     @property
     def instruments(self) -> Mapping[str, RemoteInstrument]:
         """The instruments that it has now, by name."""
-        return _InstrumentsOf(self)
+        return Named(
+            "instruments",
+            self.name,
+            lambda: list(self._session.request([Op.INSTRUMENTS, ""])[1]),
+            lambda name: find_proxy(Address(self.address, name)),
+        )
 
     def create(self, cls: type | str, name: str, *args: Any, **kwargs: Any) -> RemoteInstrument:
         """Make an instrument on the server and return its proxy.
@@ -102,7 +109,12 @@ class Server:
     @property
     def objects(self) -> Mapping[str, RemoteObject]:
         """The objects that it serves now, by name."""
-        return _ObjectsOf(self)
+        return Named(
+            "objects",
+            self.name,
+            lambda: list(self._session.request([Op.OBJECT_LIST, "", True])[1]),
+            link_with(self._session).find,
+        )
 
     def serve(
         self,
@@ -358,53 +370,3 @@ class Server:
         if not wait_for_exit(self.pid, max(0.0, give_up - time.monotonic())):
             raise ServerLost(f"server {self.name!r} (pid {self.pid}) has not ended in time; kill() it")
         Directory.default().find(self.name)
-
-
-class _ObjectsOf(Mapping[str, RemoteObject]):
-    """The objects that a server serves by name, asked for anew at every use."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def __getitem__(self, name: str) -> RemoteObject:
-        if name not in self._names():
-            raise KeyError(name)
-        proxy: RemoteObject = link_with(self._server._session).find(name)
-        return proxy
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    def __repr__(self) -> str:
-        return f"<objects of {self._server.name}: {', '.join(self._names()) or 'none'}>"
-
-    def _names(self) -> list[str]:
-        return list(self._server._session.request([Op.OBJECT_LIST, "", True])[1])
-
-
-class _InstrumentsOf(Mapping[str, RemoteInstrument]):
-    """The instruments of a server, asked for anew at every use."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def __getitem__(self, name: str) -> RemoteInstrument:
-        if name not in self._names():
-            raise KeyError(name)
-        proxy: RemoteInstrument = find_proxy(Address(self._server.address, name))
-        return proxy
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    def __repr__(self) -> str:
-        return f"<instruments of {self._server.name}: {', '.join(self._names()) or 'none'}>"
-
-    def _names(self) -> list[str]:
-        return list(self._server._session.request([Op.INSTRUMENTS, ""])[1])
