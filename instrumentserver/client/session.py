@@ -27,7 +27,6 @@ from instrumentserver.transport.connection import Connection
 from instrumentserver.transport.exits import describe_exit, last_lines
 from instrumentserver.transport.handshake import HANDSHAKE_SECONDS
 from instrumentserver.transport.keepalive import LINE_ERRORS
-from instrumentserver.transport.segments import Borrower
 from instrumentserver.transport.tls import connection_over
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import load_failure
@@ -307,6 +306,7 @@ class Session:
                 wishes[purpose] = True
             if not (purpose or self._may_be_cut):
                 wishes["segments"] = True
+                connection.borrow()
             if self.is_remote:
                 wishes["address"] = self.address
             connection.send({**introduction(), **wishes})
@@ -314,10 +314,6 @@ class Session:
                 instead_of.finish_sending()
             self.welcome = welcome = connection.receive()
             connection.number = welcome["connection"]
-            if "segments" in welcome:
-                # Elsewhere, such as in another container, everything comes through the socket.
-                with suppress(OSError):
-                    connection.borrow_from(Borrower(welcome["segments"]))
             if self._may_be_forgotten and not purpose:
                 self.on_anew(connection)
                 self._may_be_forgotten = False

@@ -8,7 +8,6 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 from instrumentserver.errors import InstrumentServerError, ProtocolError
@@ -16,7 +15,6 @@ from instrumentserver.transport.chain import current_work
 from instrumentserver.transport.connection import FLOAT_BYTES, Connection, frame_before_float, frame_of
 from instrumentserver.transport.handshake import HANDSHAKE_SECONDS
 from instrumentserver.transport.keepalive import LINE_ERRORS
-from instrumentserver.transport.segments import Lender
 from instrumentserver.transport.tls import connection_over
 from instrumentserver.wire.codec import Codec
 from instrumentserver.wire.failures import dump_failure
@@ -178,11 +176,8 @@ class Worker(threading.Thread):
         self._dispatcher.meet(self.caller, self.handles, codec)
         current_work.set(self.caller)
         welcome = {**self._welcome, "connection": self.number, "role": guest.role}
-        if introduction.pop("segments", False) and not guest.is_remote and Lender.is_possible():
-            with suppress(OSError):
-                lender = Lender()
-                welcome["segments"] = lender.place
-                connection.lend_from(lender)
+        if introduction.pop("segments", False) and not guest.is_remote:
+            connection.lend()
         self._on_introduced(self)
         connection.send(welcome)
         return connection

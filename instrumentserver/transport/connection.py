@@ -20,9 +20,10 @@ from instrumentserver.wire.framing import (
     Limits,
     frame_head,
     lent_size,
+    offer_frame,
 )
 
-from .segments import Borrower, Lender
+from .segments import LEAST_LENT, Borrower, Lender
 
 __all__ = ["FLOAT_BYTES", "Connection", "frame_before_float", "frame_of"]
 
@@ -74,16 +75,22 @@ class Connection:
         self._decode = codec.decode
         self._trim = codec.trim
         self._lender: Lender | None = None
+        self._may_lend = False
         self.number = 0
         self.codec = codec
 
-    def lend_from(self, lender: Lender) -> None:
-        """Send large buffers through memory that the peer has, too, as far as there is some free."""
-        self._lender = lender
+    def lend(self) -> None:
+        """Offer the peer memory for large buffers, when there are any, and use it as far as there is some free."""
+        self._may_lend = Lender.is_possible()
 
-    def borrow_from(self, borrower: Borrower) -> None:
-        """Take large buffers from memory that the peer lends."""
-        self._reader.take_lent = borrower.take
+    def borrow(self) -> None:
+        """Take large buffers from memory that the peer lends, if it offers any."""
+        self._reader.take_offer = self._take_offer
+
+    def _take_offer(self, place: bytes) -> None:
+        # Elsewhere, such as in another container, everything comes through the socket.
+        with contextlib.suppress(OSError, ValueError):
+            self._reader.take_lent = Borrower(place).take
 
     def send(self, value: Any, frame: bytes | None = None) -> None:
         """Send one value, blocking until the system has taken all of it.
@@ -216,6 +223,8 @@ class Connection:
                     f"a value of {size} bytes is over the limit of {limit} bytes; send it in several parts, "
                     f"or as a numpy array where it is a list, or in a file where it is text or bytes"
                 )
+        if self._may_lend and max(sizes, default=0) >= LEAST_LENT:
+            self._offer()
         lender = self._lender
         if lender is not None:
             numbers = [lender.lend(buffer) for buffer in buffers]
@@ -223,6 +232,15 @@ class Connection:
                 self._send_lent(message, buffers, numbers)
                 return
         self._send_parts([frame_head(len(message), sizes) + message, *buffers])
+
+    def _offer(self) -> None:
+        # What is to be sent now goes through the socket, for the peer has not found the memory yet. That is as well: a
+        # new segment is slower than a socket, and there may be no second array.
+        self._may_lend = False
+        with contextlib.suppress(OSError):
+            self._lender = Lender()
+        if self._lender is not None:
+            self._sendall(offer_frame(self._lender.place))
 
     def _send_lent(
         self, message: bytes, buffers: Sequence[memoryview], numbers: Sequence[int | None]

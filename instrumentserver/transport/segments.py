@@ -50,8 +50,6 @@ _FIRST: Final = 32
 _EACH: Final = 32
 _ENTRY: Final = struct.Struct("=B3xIQQ")
 _FREE, _LENT, _LOST = range(3)
-_Place = tuple[str, int, bytes]
-"""Where a client finds the register: a path, its inode, and the number at its beginning."""
 
 
 class _Segment:
@@ -98,7 +96,6 @@ class Lender:
         self._register[:_NONCE] = self._nonce
         self._segments: list[_Segment | None] = [None] * _MOST_SEGMENTS
         self._made = 0
-        self._is_first = True
 
     @staticmethod
     def is_possible() -> bool:
@@ -106,22 +103,17 @@ class Lender:
         return sys.platform == "linux" and hasattr(os, "memfd_create")
 
     @property
-    def place(self) -> _Place:
-        """Where a client finds the register."""
+    def place(self) -> bytes:
+        """Where a client finds the register: a path, its inode, and the number at its beginning."""
         path = f"/proc/{os.getpid()}/fd/{self._handle}"
-        return path, os.fstat(self._handle).st_ino, self._nonce
+        return f"{path} {os.fstat(self._handle).st_ino} {self._nonce.hex()}".encode()
 
     def lend(self, buffer: memoryview) -> int | None:
-        """Return the number of a segment with a copy of a buffer; None if it has to go through the socket.
-
-        The first one always has to: a new segment is slower than a socket, and there may be no second array.
-        """
+        """Return the number of a segment with a copy of a buffer; None if it has to go through the socket."""
         size = buffer.nbytes
         if not LEAST_LENT <= size <= _MOST_LENT or not self._register[_FOUND]:
             return None
-        if self._is_first:
-            self._is_first = False
-            return None
+        self._close_register()
         number = self._free(size)
         if number is None:
             return None
@@ -159,11 +151,14 @@ class Lender:
         )
         return number
 
+    def _close_register(self) -> None:
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
     def close(self) -> None:
         """Let go of the segments; arrays in them stay as they are."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        self._close_register()
         for number, segment in enumerate(self._segments):
             if segment is not None:
                 segment.close()
@@ -200,12 +195,14 @@ class Borrower:
 
     Raises:
         OSError: It cannot be found from here.
+        ValueError: That is no place.
     """
 
-    def __init__(self, place: _Place) -> None:
-        path, inode, nonce = place
+    def __init__(self, place: bytes) -> None:
+        path, inode, number = place.decode().split()
+        nonce = bytes.fromhex(number)
         # In another container the path may lead to a device, which to open may do something.
-        if os.stat(path).st_ino != inode:
+        if os.stat(path).st_ino != int(inode):
             raise OSError(f"{path} is something else here")
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:

@@ -12,6 +12,8 @@ A frame is a head of 8 bytes, the lengths of its buffers, one message, and the b
 Where the highest bit of a buffer's size is set, the buffer does not follow: it lies in memory that both sides have, in
 the segment whose number is in the 15 bits below; the lower 48 bits are its size.
 
+A frame with the magic "iM" instead, no buffers and a short text, says where that memory is; nothing else is in it.
+
 All integers are unsigned and big-endian. Whatever a head claims is held against `Limits` before
 any memory is taken for it, and memory is taken page by page as the bytes come in: a head that claims
 much and brings nothing costs nothing.
@@ -38,9 +40,12 @@ __all__ = [
     "Limits",
     "frame_head",
     "lent_size",
+    "offer_frame",
 ]
 
 _MAGIC: Final = b"iS"
+_OFFER: Final = b"iM"
+_LONGEST_OFFER: Final = 256
 _HEAD: Final = struct.Struct("!2sHI")
 HEAD_SIZE: Final = _HEAD.size
 SHORT_HEADS: Final = tuple(_HEAD.pack(_MAGIC, 0, size) for size in range(256))
@@ -79,6 +84,11 @@ def frame_head(message_size: int, buffer_sizes: Sequence[int] = ()) -> bytes:
     return head + struct.pack(f"!{len(buffer_sizes)}Q", *buffer_sizes) if buffer_sizes else head
 
 
+def offer_frame(place: bytes) -> bytes:
+    """Return the frame that says where memory is that both sides can have."""
+    return _HEAD.pack(_OFFER, 0, len(place)) + place
+
+
 def lent_size(number: int, size: int) -> int:
     """Return what stands for the size of a buffer of ``size`` bytes that lies in segment ``number``."""
     return _IS_LENT | number << _LENT_BITS | size
@@ -98,6 +108,7 @@ class FrameReader:
         store: Where bytes come in. While there are none ahead, its owner may fill it himself; see `took_in`.
         ahead: How many bytes have come in beyond the latest frame.
         take_lent: Returns what lies in a segment, given its number and a size in bytes, where there are segments.
+        take_offer: Called with where segments are, where such offers are welcome.
     """
 
     def __init__(self, recv_into: Callable[[memoryview], int], limits: Limits = DEFAULT_LIMITS) -> None:
@@ -106,6 +117,7 @@ class FrameReader:
         self.store = memoryview(bytearray(_READ_AHEAD))
         self.ahead = 0
         self.take_lent: Callable[[int, int], memoryview] | None = None
+        self.take_offer: Callable[[bytes], None] | None = None
         self._start = 0
         self._end = 0
 
@@ -125,6 +137,10 @@ class FrameReader:
         self._need(HEAD_SIZE)
         magic, count, size = _UNPACK_HEAD(self.store, self._start)
         limits = self._limits
+        if magic == _OFFER and self.take_offer is not None and size <= _LONGEST_OFFER and not count:
+            self._start += HEAD_SIZE
+            self.take_offer(bytes(self._read_message(size)))
+            return self.read()
         if magic != _MAGIC:
             raise ProtocolError(f"a frame begins with {magic!r} instead of {_MAGIC!r}")
         if size > limits.message:

@@ -19,6 +19,7 @@ from instrumentserver.errors import ProtocolError
 from instrumentserver.transport.connection import Connection
 from instrumentserver.transport.segments import LEAST_LENT, Borrower, Lender
 from instrumentserver.wire.codec import Codec
+from instrumentserver.wire.framing import offer_frame
 
 pytestmark = pytest.mark.skipif(not Lender.is_possible(), reason="this system shares memory in no such way")
 
@@ -38,7 +39,6 @@ class Camera(Instrument):
 def pair() -> Iterator[Pair]:
     lender = Lender()
     borrower = Borrower(lender.place)
-    assert lender.lend(memoryview(bytes(LEAST_LENT))) is None  # The first one goes through the socket.
     yield lender, borrower
     lender.close()
 
@@ -109,14 +109,14 @@ def test_nothing_is_lent_to_a_client_that_did_not_find_the_register() -> None:
 def test_a_register_of_somebody_else_is_not_opened() -> None:
     lender = Lender()
     try:
-        path, inode, nonce = lender.place
+        path, inode, nonce = lender.place.decode().split()
         for place in (
-            (path, inode + 1, nonce),
-            (path, inode, bytes(16)),
-            ("/proc/1/fd/100000", inode, nonce),
+            f"{path} {int(inode) + 1} {nonce}",
+            f"{path} {inode} {bytes(16).hex()}",
+            f"/proc/1/fd/100000 {inode} {nonce}",
         ):
             with pytest.raises(OSError, match=r"something else|No such file|denied"):
-                Borrower(place)
+                Borrower(place.encode())
     finally:
         lender.close()
 
@@ -137,12 +137,50 @@ def test_a_frame_that_names_a_segment_is_refused_where_there_are_none() -> None:
             Connection(ours, Codec()).receive()
 
 
+@pytest.mark.parametrize(
+    "offer",
+    [
+        offer_frame(b"nonsense"),
+        offer_frame(b"/dev/null 1 00"),
+        offer_frame(b"\xff\xfe"),
+        offer_frame(b"/proc/1/fd/0 x yz"),
+    ],
+    ids=["too few words", "another file", "no text", "no numbers"],
+)
+def test_an_offer_that_leads_nowhere_is_passed_over(offer: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        receiver = Connection(ours, Codec())
+        receiver.borrow()
+        theirs.sendall(offer)
+        Connection(theirs, Codec()).send([1, "two"])
+        assert receiver.receive() == [1, "two"]
+
+
+@pytest.mark.parametrize("head", [struct.pack("!HI", 0, 257), struct.pack("!HI", 1, 8)])
+def test_an_offer_with_more_than_a_place_ends_the_connection(head: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        receiver = Connection(ours, Codec())
+        receiver.borrow()
+        theirs.sendall(b"iM" + head + bytes(300))
+        with pytest.raises(ProtocolError, match="begins with"):
+            receiver.receive()
+
+
+def test_an_offer_that_nobody_asked_for_ends_the_connection() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(offer_frame(b"/dev/null 1 00"))
+        with pytest.raises(ProtocolError, match="begins with"):
+            Connection(ours, Codec()).receive()
+
+
 def test_one_message_brings_lent_and_other_buffers_in_order() -> None:
     ours, theirs = socket.socketpair()
     sender, receiver = Connection(ours, Codec()), Connection(theirs, Codec())
-    lender = Lender()
-    sender.lend_from(lender)
-    receiver.borrow_from(Borrower(lender.place))
+    sender.lend()
+    receiver.borrow()
     first, small = np.arange(COUNT + 0.0), np.arange(500.0)
     second = np.asfortranarray(np.arange(2.0 * COUNT).reshape(2, COUNT))
     with ExitStack() as stack:
@@ -201,6 +239,16 @@ def test_a_forked_child_and_its_parent_do_not_see_each_others_changes(camera: Ca
     assert [each[0] for each in later] == [9.0] * 4 + [8.0] * 4
     for handle in (*to_parent, *to_child):
         os.close(handle)
+
+
+def test_connections_without_large_arrays_have_one_descriptor_each(server: Server) -> None:
+    def connect_more() -> int:
+        for _ in range(10):
+            server._session.greet()
+        return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+    before = connect_more()
+    assert connect_more() == before + 10
 
 
 def test_connections_leave_no_descriptors_behind(new_name: Callable[[], str]) -> None:
