@@ -80,6 +80,7 @@ class Session:
         self._pause = 0.0
         self._new_codec = new_codec
         self._idle: list[Connection] = []
+        self._given_up: list[Connection] = []
         self._open: set[Connection] = set()
         self._record: Record | None = None
         self._told_levels: dict[str, int] | None = None
@@ -221,6 +222,9 @@ class Session:
         """Have the server forward what the loggers here want since their levels were changed."""
         # First the note: a change meanwhile is seen the next time.
         told_levels[self] = True
+        if self._given_up:
+            with suppress(ConnectFailed, CallTimeout):
+                self._idle.append(self._connect())
         levels = log_levels()
         if levels == self._told_levels:
             return
@@ -258,6 +262,7 @@ class Session:
             connection.close()
         self._open = set()
         self._idle = []
+        self._given_up = []
 
     def _connect(
         self,
@@ -291,6 +296,7 @@ class Session:
             if isinstance(error, InstrumentServerError):
                 raise
             raise self._not_connected(error, patience, f"does not take connections ({error})") from error
+        connection = None
         try:
             self._way.greet(line, patience)
             connection = connection_over(line, self._new_codec(self))
@@ -299,9 +305,12 @@ class Session:
             if not self._open:
                 # The server has forgotten a session without connections.
                 self._may_be_forgotten = True
-            after = None if instead_of is None else instead_of.number
-            received = 0 if instead_of is None else instead_of.codec.received
-            wishes: dict[str, Any] = {"log_levels": self._told_levels, "after": after, "received": received}
+            given_up = list(self._given_up)
+            wishes: dict[str, Any] = {
+                "log_levels": self._told_levels,
+                "after": None if instead_of is None else instead_of.number,
+                "given_up": [[each.number, each.codec.received] for each in given_up],
+            }
             if purpose:
                 wishes[purpose] = True
             if not (purpose or self._may_be_cut):
@@ -314,6 +323,9 @@ class Session:
                 instead_of.finish_sending()
             self.welcome = welcome = connection.receive()
             connection.number = welcome["connection"]
+            for each in given_up:
+                with suppress(ValueError):  # Another thread told it, too.
+                    self._given_up.remove(each)
             if self._may_be_forgotten and not purpose:
                 self.on_anew(connection)
                 self._may_be_forgotten = False
@@ -322,6 +334,10 @@ class Session:
         except BaseException as error:
             line.close()
             self._put_off()
+            if connection is not None and connection.number:
+                # What the server has counted on it did not arrive.
+                self._given_up.append(connection)
+                told_levels.pop(self, None)
             if isinstance(error, EOFError | OSError) and not isinstance(error, InstrumentServerError):
                 raise self._not_connected(error, patience, "closed the connection at once") from error
             raise
@@ -364,6 +380,7 @@ class Session:
 
     def _discard(self, connection: Connection) -> None:
         """Close a connection without a defined position; what was asked on it comes before what is asked next."""
+        self._given_up.append(connection)
         try:
             with suppress(InstrumentServerError, OSError, EOFError):
                 # A caller in a hurry shall not wait for a server that hangs.
@@ -372,6 +389,9 @@ class Session:
                 self._idle.append(self._connect(connection, patience))
         finally:
             self._close(connection)
+            if connection in self._given_up:
+                # This was interrupted, or took too long: the next request tells the server before it asks.
+                told_levels.pop(self, None)
 
     def _close(self, connection: Connection) -> None:
         self._open.discard(connection)

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _KINDS: Final[dict[str, Any]] = {
     "log_levels": dict,
     "after": int | None,
-    "received": int,
+    "given_up": list,
     "pid": int,
     "segments": bool,
     **dict.fromkeys(("session", "user", "host", "program"), str),

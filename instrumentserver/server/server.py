@@ -17,7 +17,7 @@ from typing import Any, Final
 import qcodes
 
 from instrumentserver.directory import Claim, Directory, Record
-from instrumentserver.errors import NotPortable
+from instrumentserver.errors import NotPortable, ProtocolError
 from instrumentserver.schema import validator_extension, vector_extension
 from instrumentserver.transport.exits import tail
 from instrumentserver.transport.keys import ROLES, ServerKeys
@@ -349,19 +349,21 @@ class InstrumentServer:
         if "log_levels" in caller.introduction:
             self._log_levels.set(caller.session, caller.introduction.pop("log_levels"))
         after = caller.introduction.pop("after", None)
-        received = caller.introduction.pop("received", 0)
-        if after is not None and isinstance(received, int):
-            self._let_pass(after, caller.session, received)
-            self.objects.give_up(caller, after, received)
+        for number, received in _pairs(caller.introduction.pop("given_up", [])):
+            for known in self._connections_of(caller.session, number):
+                known.references.give_up(received)
+            self.objects.give_up(caller, number, received)
+        if after is not None:
+            self._let_pass(after, caller.session)
 
-    def _let_pass(self, number: int, session: str, received: int) -> None:
-        """Wait until a connection that its client gave up in the middle of a call has begun with that call.
+    def _connections_of(self, session: str, number: int) -> list[Caller]:
+        """Return the client at the other end of a connection, if it is one of this session."""
+        with self._guard:
+            callers = [worker.caller for worker in self._workers if worker.number == number]
+        return [caller for caller in callers if caller is not None and caller.session == session]
 
-        Args:
-            number: The connection.
-            session: Its client.
-            received: The latest handle of an object that he received over it.
-        """
+    def _let_pass(self, number: int, session: str) -> None:
+        """Wait until a connection that its client gave up in the middle of a call has begun with that call."""
         with self._guard:
             found = [
                 worker for worker in self._workers if worker.number == number and worker.caller is not None
@@ -369,7 +371,6 @@ class InstrumentServer:
         give_up = time.monotonic() + _SETTLE_SECONDS
         for worker in found:
             if worker.caller is not None and worker.caller.session == session:
-                worker.caller.references.give_up(received)
                 while not worker.is_settled() and time.monotonic() < give_up:
                     time.sleep(0.0005)
 
@@ -427,3 +428,16 @@ class InstrumentServer:
     def _new_codec(self) -> Codec:
         handles = ServerHandles(self.address, self.instruments, self._remote)
         return self.objects.keeping_codec(handles, self._codec_with(handles), self.address)
+
+
+def _pairs(given_up: Any) -> list[list[int]]:
+    """Return the connections that a client says it gave up: number and latest handle that it received, each.
+
+    Raises:
+        ProtocolError: That is something else.
+    """
+    if isinstance(given_up, list) and all(
+        isinstance(pair, list) and [type(number) for number in pair] == [int, int] for pair in given_up
+    ):
+        return given_up
+    raise ProtocolError(f"{given_up!r:.80} is no list of connections")

@@ -389,11 +389,12 @@ def test_a_client_may_not_say_what_others_are_shown_of_him(listening: Server, af
     [
         {"log_levels": {1: "x"}},
         {"log_levels": 5},
-        {"received": "x", "after": 1},
+        {"given_up": [[1, "x"]]},
+        {"given_up": 1},
         {"pid": []},
         {"session": {}},
     ],
-    ids=["levels", "no levels", "received", "pid", "session"],
+    ids=["levels", "no levels", "no numbers", "no list", "pid", "session"],
 )
 def test_who_introduces_himself_with_nonsense_is_gone(
     listening: Server, afar: Afar, lies: dict[str, Any]

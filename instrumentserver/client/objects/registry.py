@@ -113,6 +113,7 @@ class ObjectLink:
             for (held, _), serial in zip(some, serials, strict=False):
                 if serial is not None:
                     held.serials.append(serial)
+                    connection.codec.received = serial
 
     def _make(self, path: str, number: int) -> tuple[Held, RemoteObject]:
         cls = self._classes.get(number)

@@ -201,7 +201,7 @@ class ObjectOperations:
 
     def _hold(self, caller: Caller, path: str, paths: Sequence[str]) -> list[Any]:
         """Count objects that the client has from before; return a serial number for each, None for what is gone."""
-        return [0, [caller.references.count_again(self._entries.get(each)) for each in paths]]
+        return [0, caller.references.count_again([self._entries.get(each) for each in paths])]
 
     def _release(
         self, caller: Caller, path: str, handles: Sequence[tuple[str, Sequence[int]]], is_final: bool = False

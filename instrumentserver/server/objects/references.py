@@ -97,14 +97,10 @@ class References:
         self._is_given_up = True
         self._undo(received)
 
-    def count_again(self, served: ServedObject | None) -> int | None:
-        """Count an object that the client has from before; return a serial number, None if it is gone."""
-        if served is None:
-            return None
-        with self._table.guard:
-            if served.is_closed:
-                return None
-            return self._table.hold(served, self._caller.session, self._caller.introduction)
+    def count_again(self, known: Sequence[ServedObject | None]) -> list[int | None]:
+        """Count objects that the client has from before; return a serial number for each, None for what is gone."""
+        self._sent = []
+        return [None if served is None else self._count(served) for served in known]
 
     def _undo(self, received: int) -> None:
         session, table = self._caller.session, self._table

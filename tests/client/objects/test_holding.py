@@ -18,7 +18,17 @@ from typing import Any
 import pytest
 from holding import Scripts, held, until
 
-from instrumentserver import CallTimeout, Proxy, Server, UnknownName, list_servers, start_server, time_limit
+from instrumentserver import (
+    CallTimeout,
+    ConnectFailed,
+    Proxy,
+    Server,
+    UnknownName,
+    list_servers,
+    start_server,
+    time_limit,
+)
+from instrumentserver.client.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +220,29 @@ def test_what_a_call_returns_that_nobody_waits_for_any_more_is_dropped(home: Ser
     assert first.name() == "first"
     until(lambda: list(held(home).values()) == [1])
     del first
+    until(lambda: not held(home))
+
+
+def test_an_answer_whose_giving_up_could_not_be_told_is_told_with_the_next_call(
+    home: Server, sdk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = home._session
+    session.greet()
+    session.greet()
+
+    def be_interrupted(*_: object) -> None:
+        until(lambda: held(home))
+        raise KeyboardInterrupt
+
+    def be_refused(*_: object, **__: object) -> None:
+        raise ConnectFailed("the server is busy")
+
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patched:
+        patched.setattr(session._idle[-1], "receive", be_interrupted)
+        patched.setattr(Session, "_connect", be_refused)
+        sdk.things(1)
+
+    sdk.names([])
     until(lambda: not held(home))
 
 
