@@ -58,11 +58,11 @@ def test_a_subscription_that_begins_while_events_are_off_waits(n: PV, responses:
     n.subscribe().add_callback(responses.update)
     for number in range(1, 50):
         n.write(number)
-    before = len(responses.items)
-    assert before <= 1
+    assert len(responses.items) <= 1
     circuit_of(n).events_on()
     responses.wait_for_value(49)
-    assert len(responses.items) <= before + 1
+    # The first one may have been under way when they were counted.
+    assert len(responses.items) <= 2
 
 
 def test_events_are_off_for_the_priority_that_it_was_said_to(
