@@ -92,7 +92,7 @@ class UdpServer(socketserver.UDPServer):
             poll_interval: Not used; nothing is polled.
         """
         # A selector and a handler object per datagram, socketserver's own way, would double the round trip.
-        receive = self.socket.recvfrom
+        receive, send, reply = self.socket.recvfrom, self.socket.sendto, self._handler.reply
         is_ending = self._ending.is_set
         while not is_ending():
             try:
@@ -110,7 +110,10 @@ class UdpServer(socketserver.UDPServer):
             if len(request) > MAX_REQUEST:
                 self._truncated += 1
                 request = request[:MAX_REQUEST]
-            self._answer(request, client)
+            try:
+                send(reply(request), client)
+            except BaseException as error:  # noqa: BLE001 - one request must not end the service of all others
+                self._decline(request, client, error)
 
     def request_end(self) -> None:
         """Have `serve_forever` return after the datagram that it answers now, if it does not wait for the next."""
@@ -130,25 +133,20 @@ class UdpServer(socketserver.UDPServer):
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             line.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, self.port))
 
-    def _answer(self, request: bytes, client: tuple[str, int]) -> None:
-        """Send the reply to a request, if there is one."""
-        try:
+    def _decline(self, request: bytes, client: tuple[str, int], error: BaseException) -> None:
+        """Answer a request that was refused; count and log one that has no reply."""
+        if isinstance(error, Refused):
+            self._refused += 1
             try:
-                reply = self._handler.reply(request)
-            except Refused as refused:
-                self._refused += 1
-                reply = refused.reply.encode("ascii")
-            self.socket.sendto(reply, client)
-        except UnicodeDecodeError as error:
-            self._unanswered += 1
+                self.socket.sendto(error.reply.encode("ascii"), client)
+                return
+            except (OSError, UnicodeEncodeError) as failure:
+                error = failure
+        self._unanswered += 1
+        if isinstance(error, UnicodeDecodeError):
             logger.debug("port %s: no reply to %s: %s", self.port, client, error)
-        except BaseException as error:  # noqa: BLE001 - one request must not end the service of all others
-            self._unanswered += 1
-            logger.warning(
-                "port %s: no reply to %s, who asked %.80r: %s: %s",
-                self.port,
-                client,
-                request,
-                type(error).__name__,
-                error,
-            )
+            return
+        kind = type(error).__name__
+        logger.warning(
+            "port %s: no reply to %s, who asked %.80r: %s: %s", self.port, client, request, kind, error
+        )

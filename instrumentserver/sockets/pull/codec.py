@@ -6,13 +6,12 @@ A point is what was set, usually ``(x, y)``; an old one is given as `OLD_DATA` i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..constants import OLD_DATA, UNKNOWN_COMMAND
 from ..failures import Refused
 
-__all__ = ["COMMANDS", "FORMATS", "decode_request", "encode_json", "encode_raw", "encode_raw_with_names"]
+__all__ = ["COMMANDS", "FORMATS", "decode_request", "encode_json", "encode_raw"]
 
 COMMANDS: Final = frozenset(
     {"raw", "json", "raw_wn", "json_wn", "codenames_raw", "codenames_json", "name", "status"}
@@ -38,35 +37,20 @@ def decode_request(request: bytes) -> tuple[str, str | None]:
 
 
 def encode_json(value: Any) -> bytes:
-    """Return points, or whatever else is asked for, as JSON.
+    """Return a point, or whatever else is asked for, as JSON.
 
     Raises:
         TypeError: JSON has no form for it, as for an integer of numpy.
     """
-    if type(value) is tuple and len(value) == 2:
-        x, y = value
-        # What nearly every request asks for: json.dumps takes four times as long. Only finite numbers pass.
-        if type(x) is float and type(y) is float and x - x == y - y == 0:
-            return b"[%a, %a]" % value
     return json.dumps(value).encode("ascii")
 
 
-def encode_raw(points: Sequence[Any]) -> bytes:
-    """Return the first two items of each point, as Python prints them.
+def encode_raw(point: Any) -> bytes:
+    """Return the first two items of a point, as Python prints them.
 
     Raises:
-        IndexError: A point has less than two.
-        TypeError: A point has no items.
+        IndexError: It has less than two.
+        TypeError: It has no items.
         UnicodeEncodeError: It is not ASCII.
     """
-    return ";".join([_raw(point) for point in points]).encode("ascii")
-
-
-def encode_raw_with_names(points: Mapping[str, Any]) -> bytes:
-    """Return the same, each with its codename; raises the same."""
-    return ";".join([f"{codename}:{_raw(point)}" for codename, point in points.items()]).encode("ascii")
-
-
-def _raw(point: Any) -> str:
-    """Return one point as text."""
-    return OLD_DATA if point is OLD_DATA else "{},{}".format(*point)
+    return (OLD_DATA if point is OLD_DATA else "{},{}".format(*point)).encode("ascii")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..constants import UNKNOWN_COMMAND
 from ..failures import Refused
 from ..status import encode_status
-from .codec import decode_request, encode_json, encode_raw, encode_raw_with_names
+from .codec import decode_request, encode_json
 from .points import Points
+from .texts import PointTexts
 
 __all__ = ["PullUDPHandler"]
 
@@ -24,17 +26,25 @@ class PullUDPHandler:
     def __init__(self, name: str | None, points: Points) -> None:
         self.name = name
         self.points = points
-        self._replies: dict[str, Callable[[], bytes]] = {
-            "raw": lambda: encode_raw(points.in_order()),
-            "json": lambda: encode_json(points.in_order()),
-            "raw_wn": lambda: encode_raw_with_names(points.named()),
-            "json_wn": lambda: encode_json(points.all()),
+        self._texts = texts = PointTexts()
+        replies: dict[str, Callable[[], bytes]] = {
+            "raw": lambda: texts.all_raw(points.named()),
+            "json": lambda: texts.all_json(points.named()),
+            "raw_wn": lambda: texts.named_raw(points.named()),
+            "json_wn": lambda: texts.named_json(points.all()),
             "codenames_raw": lambda: ",".join(points.codenames).encode("ascii"),
             "codenames_json": lambda: encode_json(points.codenames),
             "status": lambda: encode_status().encode("ascii"),
         }
         if name is not None:
-            self._replies["name"] = lambda: name.encode("ascii")
+            replies["name"] = lambda: name.encode("ascii")
+        for codename in points.codenames:
+            replies[f"{codename}#raw"] = partial(self._raw, codename)
+            replies[f"{codename}#json"] = partial(self._json, codename)
+        # By bytes: decoding a request would take as long as all the rest. What is not ASCII can never be asked for.
+        self._replies = {
+            request.encode("ascii"): reply for request, reply in replies.items() if request.isascii()
+        }
 
     def reply(self, request: bytes) -> bytes:
         """Return the reply to a request.
@@ -43,14 +53,23 @@ class PullUDPHandler:
             Refused: The command or the codename is unknown.
             Exception: A point has no form in the format that was asked for; there is no reply then.
         """
+        encode = self._replies.get(request)
+        return self._reply_to_others(request) if encode is None else encode()
+
+    def _reply_to_others(self, request: bytes) -> bytes:
+        """Return the reply for a codename that the socket was not made with; raises as `reply`."""
         command, codename = decode_request(request)
         if codename is None:
-            encode = self._replies.get(command)
-            if encode is None:
-                raise Refused(UNKNOWN_COMMAND)
-            return encode()
+            raise Refused(UNKNOWN_COMMAND)
         try:
-            point = self.points.one(codename)
+            return self._json(codename) if command == "json" else self._raw(codename)
         except KeyError:
             raise Refused(UNKNOWN_COMMAND) from None
-        return encode_json(point) if command == "json" else encode_raw([point])
+
+    def _raw(self, codename: str) -> bytes:
+        """Return one point as raw text; raises KeyError if there is none."""
+        return self._texts.raw(codename, self.points.one(codename))
+
+    def _json(self, codename: str) -> bytes:
+        """Return one point as JSON; raises KeyError if there is none."""
+        return self._texts.json(codename, self.points.one(codename))

@@ -86,13 +86,8 @@ class Points:
         with self._lock:
             return self._fresh(codename)
 
-    def in_order(self) -> list[Any]:
-        """Return the points in the order of the codenames, `OLD_DATA` for old ones."""
-        with self._lock:
-            return [self._fresh(codename) for codename in self.codenames]
-
     def named(self) -> dict[str, Any]:
-        """Return the points of the codenames, by codename."""
+        """Return the points of the codenames in their order, by codename; `OLD_DATA` for old ones."""
         with self._lock:
             return {codename: self._fresh(codename) for codename in self.codenames}
 
