@@ -13,9 +13,9 @@ from instrumentserver import Server, start_server
 
 
 @pytest.fixture(scope="module")
-def home(own_directory: str) -> Iterator[Server]:
-    """Yield the server of this module."""
-    server = start_server("home")
+def home(own_directory: str, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Yield the server of this module, with a log of its own."""
+    server = start_server(request.module.__name__.rpartition(".")[2])
     yield server
     server.stop()
 
