@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import time as now
+import time
 
 __all__ = ["Activity"]
 
@@ -18,15 +18,15 @@ class Activity:
     def __init__(self, is_checked: bool, timeout: float) -> None:
         self._is_checked = is_checked
         self._timeout = timeout
-        self._last = now()
+        self._last = time.time()
 
     def poke(self) -> None:
         """Say that it is active now."""
-        self._last = now()
+        self._last = time.time()
 
     def read(self) -> tuple[str, float | None]:
         """Return ``'OK'``, ``'INACTIVE'`` or ``'DISABLED'``, and the seconds since the last poke, None if disabled."""
         if not self._is_checked:
             return "DISABLED", None
-        since = now() - self._last
+        since = time.time() - self._last
         return ("INACTIVE" if since > self._timeout else "OK"), since

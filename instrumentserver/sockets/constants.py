@@ -7,7 +7,7 @@ from typing import Any, Final
 
 __all__ = [
     "BAD_CHARS",
-    "MAX_REPLY",
+    "MAX_DATAGRAM",
     "MAX_REQUEST",
     "OLD_DATA",
     "PUSH_ACK",
@@ -28,7 +28,7 @@ PUSH_EXCEP: Final = "EXCEP"
 PUSH_RET: Final = "RET"
 
 MAX_REQUEST: Final = 8192
-MAX_REPLY: Final = 65507
+MAX_DATAGRAM: Final = 65507
 
 
 def _bool(text: str) -> bool:

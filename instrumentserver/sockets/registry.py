@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,7 +16,8 @@ __all__ = ["DATA", "check_free", "enter", "entries", "remove"]
 #: Port to what the socket there shows: ``name``, ``type``, ``activity``, and the containers of its values.
 DATA: Final[dict[int, dict[str, Any]]] = {}
 
-_lock = threading.Lock()
+# The garbage collector may remove an entry while this thread holds it.
+_lock = threading.RLock()
 
 
 def check_free(port: int) -> None:
@@ -52,3 +54,8 @@ def entries() -> dict[int, dict[str, Any]]:
     """Return a copy of `DATA` as it is at one moment."""
     with _lock:
         return dict(DATA)
+
+
+if hasattr(os, "register_at_fork"):
+    # What a forked child finds must be whole, and nobody is there who would release the lock.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

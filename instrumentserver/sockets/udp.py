@@ -10,14 +10,16 @@ import socketserver
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from .constants import MAX_REQUEST
+from .constants import MAX_REQUEST, PUSH_ERROR, UNKNOWN_COMMAND
 from .failures import PortStillReserved, Refused
 
 __all__ = ["Handler", "Statistics", "UdpServer"]
 
 logger = logging.getLogger(__name__)
+
+_OWN_REFUSALS: Final = frozenset({UNKNOWN_COMMAND.encode(), f"{PUSH_ERROR}#{UNKNOWN_COMMAND}".encode()})
 
 # One byte more than is looked at tells what was cut. Windows raises an error instead of cutting: take the longest.
 _LONGEST_DATAGRAM: Final = 65536 if sys.platform == "win32" else MAX_REQUEST + 1
@@ -37,7 +39,8 @@ class Statistics:
     Attributes:
         received: Datagrams.
         refused: Those that were answered with an error; a callback's own failure is none.
-        unanswered: Those without a reply, because it or the request is not ASCII or the reply is too long.
+        unanswered: Those without a reply, because it or the request is not ASCII, the reply is too
+            long, or a socket's own refusal came back.
         truncated: Those of which only the first 8192 bytes were looked at.
         last_client: Host and port of the last one's sender, None before the first.
     """
@@ -71,6 +74,7 @@ class UdpServer(socketserver.UDPServer):
         self._ending = threading.Event()
         self._received = self._refused = self._unanswered = self._truncated = 0
         self._last_client: tuple[str, int] | None = None
+        self._echoed: tuple[str, int] | None = None
         try:
             super().__init__((host, port), socketserver.BaseRequestHandler)
         except OSError as error:
@@ -115,6 +119,15 @@ class UdpServer(socketserver.UDPServer):
             except BaseException as error:  # noqa: BLE001 - one request must not end the service of all others
                 self._decline(request, client, error)
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer the one datagram that `handle_request` has taken, for programs with a loop of their own."""
+        self._received += 1
+        self._last_client = client_address
+        try:
+            self.socket.sendto(self._handler.reply(request[0]), client_address)
+        except BaseException as error:  # noqa: BLE001 - as in `serve_forever`
+            self._decline(request[0], client_address, error)
+
     def request_end(self) -> None:
         """Have `serve_forever` return after the datagram that it answers now, if it does not wait for the next."""
         self._ending.set()
@@ -125,6 +138,9 @@ class UdpServer(socketserver.UDPServer):
         To be called again until it has returned: its datagram is lost if the port's buffer is full.
         """
         self._ending.set()
+        if self.socket.fileno() < 0:
+            # The port may be somebody else's by now.
+            return
         # Linux calls this an error of an unconnected socket, and wakes the thread that waits in recvfrom; other
         # systems wake it by nothing but a datagram.
         with contextlib.suppress(OSError):
@@ -136,11 +152,17 @@ class UdpServer(socketserver.UDPServer):
     def _decline(self, request: bytes, client: tuple[str, int], error: BaseException) -> None:
         """Answer a request that was refused; count and log one that has no reply."""
         if isinstance(error, Refused):
+            if self._is_echo(request, client):
+                self._unanswered += 1
+                logger.debug("port %s: no reply to %s, who repeats a socket's own reply", self.port, client)
+                return
+            # Counted first: whoever has the reply finds it counted.
             self._refused += 1
             try:
                 self.socket.sendto(error.reply.encode("ascii"), client)
                 return
             except (OSError, UnicodeEncodeError) as failure:
+                self._refused -= 1
                 error = failure
         self._unanswered += 1
         if isinstance(error, UnicodeDecodeError):
@@ -150,3 +172,11 @@ class UdpServer(socketserver.UDPServer):
         logger.warning(
             "port %s: no reply to %s, who asked %.80r: %s: %s", self.port, client, request, kind, error
         )
+
+    def _is_echo(self, request: bytes, client: tuple[str, int]) -> bool:
+        """Return whether a client sends a socket's own refusal for the second time in a row.
+
+        One datagram in a socket's name would have it and another one answer each other's refusals for ever.
+        """
+        echoed, self._echoed = self._echoed, client if request in _OWN_REFUSALS else None
+        return self._echoed is not None and self._echoed == echoed

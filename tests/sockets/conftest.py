@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -59,10 +60,9 @@ def line() -> Iterator[Callable[[int], Line]]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return the time at which the sockets think they live."""
+    """Return the time at which the whole program thinks it lives."""
     clock = Clock()
-    for module in ("pull.points", "pull.sockets", "activity", "push.received", "live.socket"):
-        monkeypatch.setattr(f"instrumentserver.sockets.{module}.now", clock)
+    monkeypatch.setattr(time, "time", clock)
     return clock
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import json
 import os
+import queue
 import random
 import socket
 import statistics
@@ -11,9 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
+from received import eventually
 
 from instrumentserver.sockets import DataPullSocket, DataPushSocket
 
@@ -34,62 +41,203 @@ def hostile_datagrams(count: int) -> list[bytes]:
     return [chance.choice(kinds)() if number % 100 else bytes(65507) for number in range(count)]
 
 
+def side_by_side(*jobs: Callable[[], Any]) -> list[Any]:
+    """Return what functions return, each run in a thread of its own; raises what one of them raises."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return [future.result(50) for future in [pool.submit(job) for job in jobs]]
+
+
+def push_all(connect: Callable[[int], Any], port: int, clients: int, pushes: int) -> tuple[set, set]:
+    """Send numbered pushes from clients side by side; return which got an ACK, and which an ERROR."""
+    acknowledged: set[tuple[int, int]] = set()
+    refused: set[tuple[int, int]] = set()
+
+    def push(number: int) -> None:
+        client = connect(port)
+        for value in range(pushes):
+            reply = client.ask(b"raw_wn#client:int:%d;value:int:%d" % (number, value))
+            if reply.startswith(b"ERROR#The queue is full"):
+                refused.add((number, value))
+            else:
+                assert reply == b"ACK#{'client': %d, 'value': %d}" % (number, value)
+                acknowledged.add((number, value))
+
+    side_by_side(*[partial(push, number) for number in range(clients)])
+    assert len(acknowledged) + len(refused) == clients * pushes
+    return acknowledged, refused
+
+
 @pytest.mark.slow
 def test_hostile_datagrams_disturb_nobody(line) -> None:
     datagrams = hostile_datagrams(5000)
-    with DataPullSocket("pull", ["a"], 0, host=LOCAL) as pull, DataPushSocket("push", 0, host=LOCAL) as push:
-        pull.set_point("a", (1, 2))
-        for target in (pull, push):
-            honest = line(target.port)
-            request, reply = (b"a#raw", b"1,2") if target is pull else (b"raw_wn#a:int:1", b"ACK#{'a': 1}")
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as enemy:
-                enemy.connect((LOCAL, target.port))
-                for number, datagram in enumerate(datagrams):
-                    enemy.send(datagram)
-                    # So often that the socket's buffer never runs over, and every datagram is looked at.
-                    if not number % 2:
-                        assert honest.ask(request) == reply
-                assert honest.ask(request) == reply
+    enemies_left = [1, 1]
+    acknowledged: set[tuple[int, int]] = set()
+
+    def attack(port: int, request: bytes, reply: bytes) -> int:
+        enemy, pace = line(port), line(port)
+        try:
+            for number in range(0, len(datagrams), 2):
+                enemy.send(datagrams[number])
+                enemy.send(datagrams[number + 1])
+                # So often that the socket's buffer never runs over, and every datagram is looked at.
+                assert pace.ask(request) == reply
+        finally:
+            enemies_left.pop()
+        return len(datagrams) // 2
+
+    def read() -> int:
+        client, last, asked = line(pull.port), 0, 0
+        while enemies_left:
+            x, y = json.loads(client.ask(b"a#json"))
+            assert x == y >= last
+            last = x
+            assert client.ask(b"b#raw") == b"1,2"
+            asked += 2
+        return asked
+
+    def write(number: int) -> None:
+        client, value = line(push.port), 0
+        while enemies_left:
+            value += 1
+            assert client.ask(b"raw_wn#a:int:%d,%d" % (number, value)) == b"ACK#{'a': [%d, %d]}" % (
+                number,
+                value,
+            )
+            acknowledged.add((number, value))
+
+    def feed() -> None:
+        number = 0
+        while enemies_left:
+            number += 1
+            pull.set_point("a", (number, number))
+            # Others are to have a turn: this thread never waits for anything.
+            time.sleep(0)
+
+    pull = DataPullSocket("pull", ["a", "b"], 0, 0, 0, host=LOCAL)
+    with pull, DataPushSocket("push", 0, "enqueue", host=LOCAL) as push:
+        pull.set_point("b", (1, 2))
+        to_pull, to_push, *read_by_each = side_by_side(
+            partial(attack, pull.port, b"b#raw", b"1,2"),
+            partial(attack, push.port, b"name", b"RET#push"),
+            *[read, read],
+            *[partial(write, number) for number in range(3)],
+            feed,
+        )[:4]
+        for target, asked in ((pull, to_pull + sum(read_by_each)), (push, to_push + len(acknowledged))):
             counted = target.statistics
-            assert counted.received == 5000 + 2501
+            assert counted.received == len(datagrams) + asked
             assert counted.truncated == sum(len(datagram) > 8192 for datagram in datagrams)
-            assert counted.refused + counted.unanswered == 5000
+            assert counted.refused + counted.unanswered == len(datagrams)
             assert target.is_alive()
+        stored = [push.queue.get_nowait()["a"] for _ in range(push.queue.qsize())]
+        assert sorted(map(tuple, stored)) == sorted(acknowledged)
 
 
 @pytest.mark.slow
-def test_every_acknowledged_push_was_stored() -> None:
-    clients, pushes = 10, 2000
-    acknowledged: list[set[int]] = [set() for _ in range(clients)]
-    failures: list[BaseException] = []
+def test_every_acknowledged_push_was_stored(line) -> None:
+    with DataPushSocket("push", 0, "enqueue", host=LOCAL) as push:
+        acknowledged, _ = push_all(line, push.port, clients=10, pushes=2000)
+        stored = [push.queue.get_nowait() for _ in range(push.queue.qsize())]
+        assert len(stored) == len(acknowledged) == 20_000
+        assert {(item["client"], item["value"]) for item in stored} == acknowledged
+        for number in range(10):
+            assert [item["value"] for item in stored if item["client"] == number] == list(range(2000))
+        assert push.last[1] == stored[-1]
+        counted = push.statistics
+        assert (counted.received, counted.refused, counted.unanswered) == (20_000, 0, 0)
 
-    def push_all(number: int, port: int) -> None:
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-                client.settimeout(10)
-                client.connect((LOCAL, port))
-                for value in range(pushes):
-                    client.send(b"raw_wn#client:int:%d;value:int:%d" % (number, value))
-                    assert client.recv(1024) == b"ACK#{'client': %d, 'value': %d}" % (number, value)
-                    acknowledged[number].add(value)
-        except BaseException as error:
-            failures.append(error)
+
+@pytest.mark.slow
+def test_flood_is_stored_at_least_as_far_as_it_was_acknowledged() -> None:
+    def flood(number: int) -> set[tuple[int, int]]:
+        acknowledged = set()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect((LOCAL, push.port))
+            for value in range(2000):
+                client.send(b"raw_wn#client:int:%d;value:int:%d" % (number, value))
+            client.settimeout(1)
+            for _ in range(30):
+                # Answered after all pushes, unless it is lost as many of them were.
+                client.send(b"name")
+                with contextlib.suppress(TimeoutError):
+                    while (reply := client.recv(1024)) != b"RET#push":
+                        data = ast.literal_eval(reply.decode().removeprefix("ACK#"))
+                        acknowledged.add((data["client"], data["value"]))
+                    return acknowledged
+        raise AssertionError("the socket does not answer any more")
 
     with DataPushSocket("push", 0, "enqueue", host=LOCAL) as push:
-        threads = [threading.Thread(target=push_all, args=(number, push.port)) for number in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(50)
-        assert failures == []
-        stored: list[set[int]] = [set() for _ in range(clients)]
-        for _ in range(push.queue.qsize()):
-            item = push.queue.get_nowait()
-            stored[item["client"]].add(item["value"])
-        assert stored == acknowledged
-        assert sum(map(len, stored)) == clients * pushes
-        assert push.statistics.received == clients * pushes
-        assert push.statistics.refused == push.statistics.unanswered == 0
+        acknowledged = set().union(*side_by_side(*[partial(flood, number) for number in range(10)]))
+        stored = [push.queue.get_nowait() for _ in range(push.queue.qsize())]
+        assert acknowledged
+        assert acknowledged <= {(item["client"], item["value"]) for item in stored}
+        counted = push.statistics
+        assert counted.received >= len(stored) + 10
+        assert (counted.refused, counted.unanswered) == (0, 0)
+
+
+@pytest.mark.slow
+def test_push_that_a_full_queue_refuses_was_not_stored(line) -> None:
+    with DataPushSocket("push", 0, "enqueue", queue.Queue(700), host=LOCAL) as push:
+        acknowledged, _ = push_all(line, push.port, clients=10, pushes=200)
+        stored = [push.queue.get_nowait() for _ in range(push.queue.qsize())]
+        assert len(stored) == len(acknowledged) == 700
+        assert {(item["client"], item["value"]) for item in stored} == acknowledged
+        assert push.last[1] == push.updated[1] == stored[-1]
+        counted = push.statistics
+        assert (counted.received, counted.refused, counted.unanswered) == (2000, 1300, 0)
+
+
+@pytest.mark.slow
+def test_every_acknowledged_push_reaches_the_async_callback(line) -> None:
+    called: list[tuple[int, int]] = []
+    all_came = threading.Event()
+
+    def callback(data: dict[str, int]) -> None:
+        called.append((data["client"], data["value"]))
+        if len(called) == 5000:
+            all_came.set()
+
+    with DataPushSocket("push", 0, "callback_async", callback=callback, host=LOCAL) as push:
+        acknowledged, refused = push_all(line, push.port, clients=10, pushes=500)
+        assert refused == set()
+        assert all_came.wait(10)
+        assert set(called) == acknowledged
+        for number in range(10):
+            assert [value for client, value in called if client == number] == list(range(500))
+        assert push.statistics.received == 5000
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [(DataPullSocket, DataPullSocket), (DataPullSocket, DataPushSocket), (DataPushSocket, DataPushSocket)],
+)
+def test_two_sockets_do_not_answer_each_other_for_ever(kinds, line) -> None:
+    with contextlib.ExitStack() as stack:
+        one, other = (
+            stack.enter_context(
+                kind("a", ["x"], 0, host=LOCAL) if kind is DataPullSocket else kind("a", 0, host=LOCAL)
+            )
+            for kind in kinds
+        )
+        # As a datagram that somebody has forged would come.
+        one.server.socket.sendto(b"nonsense", (LOCAL, other.port))
+        eventually(lambda: one.statistics.unanswered + other.statistics.unanswered == 1)
+        assert one.statistics.received + other.statistics.received <= 6
+        assert line(one.port).ask(b"nonsense") == line(one.port).ask(b"nonsense")
+
+
+@pytest.mark.parametrize("request_", [b"UNKNOWN_COMMMAND", b"ERROR#UNKNOWN_COMMMAND"])
+def test_refusal_as_a_request_is_answered_once(request_: bytes, line) -> None:
+    with DataPullSocket("pull", ["a"], 0, host=LOCAL) as pull:
+        client = line(pull.port)
+        assert client.ask(request_) == b"UNKNOWN_COMMMAND"
+        client.send(request_)
+        assert client.ask(b"a#raw") == b"0.0,0.0"
+        assert line(pull.port).ask(request_) == b"UNKNOWN_COMMMAND"
+        assert client.ask(b"nonsense") == b"UNKNOWN_COMMMAND"
+        assert client.ask(request_) == b"UNKNOWN_COMMMAND"
+        assert pull.statistics.unanswered == 1
 
 
 def test_points_that_are_set_meanwhile_are_never_torn(line) -> None:

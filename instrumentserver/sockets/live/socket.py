@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from time import time as now
 from types import TracebackType
 from typing import Any, Self
 
+from instrumentserver.errors import UsageError
+
+from ..constants import MAX_DATAGRAM
 from ..failures import NoLiveServer, UnknownCodename
 from ..pull import DataPullSocket
 from .codec import encode_points, encode_reset
@@ -67,26 +70,36 @@ class LiveSocket:
         """Stop the pull socket, and send no more; before `start` and twice, too."""
         if self.internal_data_pull_socket is not None:
             self.internal_data_pull_socket.stop()
-        self._line.close()
+        with self._lock:
+            self._line.close()
 
     def set_batch(self, data: Mapping[str, Sequence[Any]]) -> None:
         """Send one point ``(x, y)`` for each codename given, together.
 
         Raises:
             UnknownCodename: A codename is not among `codenames`; nothing was sent. It is a RuntimeError.
+            UsageError: The socket has been stopped, or the points are too long for one datagram; nothing was sent.
             TypeError: JSON has no form for a value; nothing was sent.
+            OSError: The network cannot be used.
         """
         self._check(data)
-        datagram = encode_points(self.hostname, data)
+        points = {codename: tuple(point) for codename, point in data.items()}
+        datagram = encode_points(self.hostname, points)
+        if len(datagram) > MAX_DATAGRAM:
+            raise UsageError(
+                f"the points of {', '.join(points)} make {len(datagram)} bytes, and a datagram has at most "
+                f"{MAX_DATAGRAM}; send fewer together"
+            )
         with self._lock:
+            self._check_open()
             if self.internal_data_pull_socket is not None:
-                for codename, point in data.items():
-                    self.internal_data_pull_socket.set_point(codename, tuple(point))
+                for codename, point in points.items():
+                    self.internal_data_pull_socket.set_point(codename, point)
             self._line.sendto(datagram, self.live_server)
 
     def set_batch_now(self, data: Mapping[str, Any]) -> None:
         """Send one value for each codename given, measured just now; raises as `set_batch`."""
-        moment = now()
+        moment = time.time()
         self.set_batch({codename: (moment, value) for codename, value in data.items()})
 
     def set_point(self, codename: str, point: Sequence[Any]) -> None:
@@ -102,6 +115,7 @@ class LiveSocket:
         codenames = list(codenames)
         self._check(codenames)
         with self._lock:
+            self._check_open()
             if self.internal_data_pull_socket is not None:
                 for codename in codenames:
                     self.internal_data_pull_socket.reset_point(codename)
@@ -118,6 +132,11 @@ class LiveSocket:
     ) -> None:
         """Stop it."""
         self.stop()
+
+    def _check_open(self) -> None:
+        """Raise UsageError if the socket has been stopped."""
+        if self._line.fileno() < 0:
+            raise UsageError("the live socket has been stopped; make a new one")
 
     def _check(self, codenames: Iterable[str]) -> None:
         """Raise UnknownCodename for the first that is unknown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from types import TracebackType
@@ -37,6 +38,7 @@ class DateDataPullClient:
         UsageError: The socket has another name. It is a ValueError.
         CallTimeout: No reply came in time.
         ConnectFailed: Nobody listens at the port, as far as the system tells.
+        OSError: The host is unknown.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class DateDataPullClient:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._line: socket.socket | None = None
+        self._process = os.getpid()
         try:
             self.name = self._ask("name")
             if self.name != expected_socket_name:
@@ -135,6 +138,10 @@ class DateDataPullClient:
     def _ask(self, command: str) -> str:
         """Return the reply to a command."""
         with self._lock:
+            if self._process != os.getpid():
+                # A forked child must not take the parent's replies.
+                self._process = os.getpid()
+                self._line = None
             line = self._line or self._open()
             # Kept only after an answer: a late one must not be taken for that to the next question.
             self._line = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence, Sized
-from time import time as now
 from typing import Any
 
 from instrumentserver.errors import UsageError
@@ -56,7 +56,8 @@ class Points:
         self.timeouts: dict[str, float | None] = dict(zip(self.codenames, by_codename, strict=True))
         self._default = default
         self._age_from = age_from
-        self._lock = threading.Lock()
+        # A signal handler may set a point while this thread does.
+        self._lock = threading.RLock()
 
     def set(self, codename: str, point: Any, timestamp: float | None = None) -> None:
         """Replace a point.
@@ -70,7 +71,7 @@ class Points:
             timestamp: When it was measured, seconds since 1970; None: now.
         """
         point = tuple(point) if isinstance(point, list) else point
-        timestamp = now() if timestamp is None else timestamp
+        timestamp = time.time() if timestamp is None else timestamp
         with self._lock:
             self.data[codename] = point
             self.timestamps[codename] = timestamp
@@ -94,7 +95,7 @@ class Points:
     def all(self) -> dict[str, Any]:
         """Return all points by codename, with those of codenames that the socket was not made with."""
         with self._lock:
-            return {codename: self._fresh(codename) for codename in self.data}
+            return {codename: self._fresh(codename) for codename in list(self.data)}
 
     def _fresh(self, codename: str) -> Any:
         """Return a point, or `OLD_DATA`."""
@@ -103,5 +104,5 @@ class Points:
         if timeout is None or self._age_from is None:
             return point
         # A timeout of 0 means that every point is old, even one of this instant.
-        age = now() - self._age_from(point, self.timestamps[codename])
+        age = time.time() - self._age_from(point, self.timestamps[codename])
         return OLD_DATA if age > timeout or timeout == 0 else point

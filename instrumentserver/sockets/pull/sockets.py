@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from time import time as now
 from typing import Any
+
+from instrumentserver.errors import UsageError
 
 from .. import registry
 from ..activity import Activity
@@ -29,7 +31,8 @@ class CommonDataPullSocket(ServingSocket, ABC):
         check_activity: Whether ``status`` tells if the socket is kept up to date.
         activity_timeout: Seconds without `poke` after which it tells that it is not.
         init_timeouts: Whether points become old at all.
-        handler_class: What answers requests.
+        handler_class: What answers requests: it is made once, with the name and the points, and its ``reply`` is given
+            each request. It is no handler of socketserver's, whose ``handle`` would never be called.
         host: Address of this computer to listen at. ``'127.0.0.1'`` is recommended where only programs of this
             computer ask; ``'0.0.0.0'``, as in the field, lets everybody on the network ask.
 
@@ -56,6 +59,7 @@ class CommonDataPullSocket(ServingSocket, ABC):
         host: str = "0.0.0.0",
     ) -> None:
         registry.check_free(port)
+        _check(handler_class)
         age_from = self._age_from if init_timeouts else None
         self._points = Points(codenames, (default_x, default_y), timeouts, age_from)
         super().__init__(
@@ -86,6 +90,15 @@ class CommonDataPullSocket(ServingSocket, ABC):
     def _age_from(point: Any, timestamp: float) -> float:
         """Return from when a point's age counts, given when it was set."""
         return timestamp
+
+
+def _check(handler_class: Any) -> None:
+    """Raise UsageError if a handler would not be asked, or not as its author thinks."""
+    if hasattr(handler_class, "handle") or not hasattr(handler_class, "reply"):
+        raise UsageError(
+            f"handler_class {handler_class!r} must have reply(request: bytes) -> bytes, and no handle(); "
+            f"derive it from PullUDPHandler and override reply"
+        )
 
 
 class DataPullSocket(CommonDataPullSocket):
@@ -172,7 +185,7 @@ class DateDataPullSocket(CommonDataPullSocket):
 
     def set_point_now(self, codename: str, value: Any) -> None:
         """Show a value that was measured just now; ``codename`` as for `set_point`."""
-        self.set_point(codename, (now(), value))
+        self.set_point(codename, (time.time(), value))
 
     @staticmethod
     def _age_from(point: Any, timestamp: float) -> float:

@@ -27,22 +27,23 @@ class CallBackThread(threading.Thread):
         super().__init__(name="push socket callbacks", daemon=True)
         self._items = items
         self._callback = callback
-        self._is_ending = False
+        self._ending = threading.Event()
         self._end = object()
 
     def run(self) -> None:
         """Call the function until `stop`."""
         dropped = 0
-        while True:
+        # A socket may have been stopped before this thread began.
+        while not self._ending.is_set():
             item = self._items.get()
-            if self._is_ending:
+            if self._ending.is_set():
                 dropped = item is not self._end
                 break
             try:
                 self._callback(item)
             except BaseException as error:
                 # Not even sys.exit() may keep the next item's callback from coming.
-                logger.error("the callback failed with %r: %s", item, error, exc_info=error)
+                logger.error("the callback failed with %r", item, exc_info=error)
         with self._items.mutex:
             dropped += sum(left is not self._end for left in self._items.queue)
             self._items.queue.clear()
@@ -51,7 +52,7 @@ class CallBackThread(threading.Thread):
 
     def stop(self) -> None:
         """End after the call that is under way; waits for it, at most 5 s. What is left in the queue is dropped."""
-        self._is_ending = True
+        self._ending.set()
         if not self.is_alive():
             return
         try:

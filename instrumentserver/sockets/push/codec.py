@@ -65,8 +65,12 @@ def encode_ack(data: dict[str, Any]) -> str:
 
 
 def encode_exception(error: BaseException) -> str:
-    """Return the reply that a callback has failed."""
-    return f"{PUSH_EXCEP}#{error}"
+    """Return the reply that a callback has failed: the exception's text, its class if that cannot be had."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - the exception's own __str__ may raise anything
+        text = type(error).__name__
+    return f"{PUSH_EXCEP}#{text}"
 
 
 def encode_return(value: Any, return_format: str) -> str:

@@ -6,7 +6,10 @@ import json
 import logging
 import queue
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+from instrumentserver.errors import UsageError
 
 from ..constants import PUSH_RET
 from ..status import encode_status
@@ -21,9 +24,12 @@ from .codec import (
 )
 from .received import Received
 
-__all__ = ["PushUDPHandler"]
+__all__ = ["Answer", "PushUDPHandler"]
 
 logger = logging.getLogger(__name__)
+
+Answer = Callable[[dict[str, Any]], str]
+"""Takes a push, which is its own from then on, and returns the reply; may raise `Refused`."""
 
 
 class PushUDPHandler:
@@ -47,8 +53,8 @@ class PushUDPHandler:
     ) -> None:
         self._received = received
         self._items = items
-        self._callback = callback
         self._return_format = return_format
+        self._answer: Answer | None = None if callback is None else partial(self._call, callback)
         self._replies: dict[str, Callable[[], str]] = {
             "name": lambda: f"{PUSH_RET}#{name}",
             "commands": lambda: f"{PUSH_RET}#{json.dumps(COMMANDS)}",
@@ -66,12 +72,28 @@ class PushUDPHandler:
         encode = self._replies.get(text)
         return (self._push(decode_push(text)) if encode is None else encode()).encode("ascii")
 
+    def attach(self, answer: Answer) -> None:
+        """Have a function answer pushes, after they are stored, until `detach`.
+
+        Raises:
+            UsageError: Pushes are answered by another one already.
+        """
+        if self._answer is not None:
+            raise UsageError("something answers the pushes to this socket already; stop that first")
+        self._answer = answer
+
+    def detach(self, answer: Answer) -> None:
+        """Have a function not answer any more; a reply that is being made is sent all the same."""
+        if self._answer == answer:
+            self._answer = None
+
     def _push(self, data: dict[str, Any]) -> str:
         """Store a push, hand it on, and return the reply."""
         stored = copied(data)
-        if self._callback is not None:
+        answer = self._answer
+        if answer is not None:
             self._received.store(stored)
-            return self._call(self._callback, data)
+            return answer(data)
         acknowledgement = encode_ack(data)
         with self._received.lock:
             if self._items is not None:
@@ -90,6 +112,6 @@ class PushUDPHandler:
             value = callback(data)
         except BaseException as error:
             # Not even sys.exit() in a callback may end the service of all others.
-            logger.error("the callback failed: %s", error, exc_info=error)
+            logger.error("the callback failed", exc_info=error)
             return encode_exception(error)
         return encode_return(value, self._return_format)

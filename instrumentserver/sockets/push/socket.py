@@ -13,7 +13,7 @@ from ..activity import Activity
 from ..serving import ServingSocket
 from .callbacks import CallBackThread
 from .codec import RETURN_FORMATS
-from .handler import PushUDPHandler
+from .handler import Answer, PushUDPHandler
 from .received import Received
 
 __all__ = ["DataPushSocket"]
@@ -60,7 +60,7 @@ class DataPushSocket(ServingSocket):
     ) -> None:
         _check(action, queue, callback, return_format)
         self.action = action
-        self._received = Received()
+        self.return_format = return_format
         self._queue = queue
         self._callbacks: CallBackThread | None = None
         if action == "enqueue" and queue is None:
@@ -70,14 +70,17 @@ class DataPushSocket(ServingSocket):
             self._queue = queues.Queue(_MOST_PENDING)
             self._callbacks = CallBackThread(self._queue, callback)
         direct = callback if action == "callback_direct" else None
+        shown = {"action": action, "queue": self._queue, "return_format": return_format}
+        self._received = Received(shown)
+        self._handler = PushUDPHandler(name, self._received, self._queue, direct, return_format)
         super().__init__(
             "push",
             name,
             host,
             port,
-            PushUDPHandler(name, self._received, self._queue, direct, return_format),
+            self._handler,
             Activity(check_activity, activity_timeout),
-            {"action": action},
+            shown,
             is_guarded=False,
         )
 
@@ -104,11 +107,25 @@ class DataPushSocket(ServingSocket):
         """Forget the last values of all keys."""
         self._received.forget_updated()
 
-    def start(self) -> None:
-        """Begin to answer, and to call an asynchronous callback."""
-        super().start()
+    def attach(self, answer: Answer) -> None:
+        """Have a function answer pushes, which are stored first, until `detach`.
+
+        Raises:
+            UsageError: The socket's action is another one than ``'store_last'``, or a function answers already.
+        """
+        if self.action != "store_last":
+            raise UsageError(f"the socket's action is '{self.action}'; make it with action='store_last'")
+        self._handler.attach(answer)
+
+    def detach(self, answer: Answer) -> None:
+        """Have a function not answer any more; a reply that is being made is sent all the same."""
+        self._handler.detach(answer)
+
+    def run(self) -> None:
+        """Answer, and call an asynchronous callback, until `stop`; `start` calls this."""
         if self._callbacks is not None:
             self._callbacks.start()
+        super().run()
 
     def stop(self) -> None:
         """End the service as every socket does; dicts that an asynchronous callback did not get yet are dropped."""

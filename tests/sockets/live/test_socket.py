@@ -99,6 +99,38 @@ def test_without_pull_socket_points_are_sent_all_the_same(receiver: socket.socke
     live.stop()
 
 
+@pytest.mark.parametrize(
+    ("points", "error"),
+    [
+        ({"a": (1, 2), "b": 5}, TypeError),
+        ({"a": (1, 2), "b": (3, object())}, TypeError),
+        ({"a": (1, 2), "b": (3, "x" * 65_500)}, ValueError),
+    ],
+    ids=["shape", "value", "length"],
+)
+def test_points_that_cannot_be_sent_change_nothing(points, error, live, receiver, line) -> None:
+    with pytest.raises(error):
+        live.set_batch(points)
+    assert line(live.internal_data_pull_socket.port).ask(b"raw") == b"0.0,0.0;0.0,0.0"
+    live.set_point("a", (7, 8))
+    assert json.loads(receiver.recv(65536))["data"] == {"a": [7, 8]}
+
+
+def test_longest_datagram_is_sent(live, receiver) -> None:
+    live.hostname = "pc"
+    text = "x" * (65507 - len(encode_points("pc", {"a": (1, "")})))
+    live.set_point("a", (1, text))
+    assert len(receiver.recv(65536)) == 65507
+
+
+def test_stopped_socket_says_so(receiver: socket.socket) -> None:
+    live = LiveSocket("live", ["a"], receiver.getsockname(), no_internal_data_pull_socket=True)
+    live.stop()
+    for use in (lambda: live.set_point("a", (1, 2)), lambda: live.reset(["a"])):
+        with pytest.raises(ValueError, match="has been stopped; make a new one"):
+            use()
+
+
 def test_datagrams_are_as_in_the_field() -> None:
     assert (
         encode_points("pc", {"a": (1795166981.43, 1.5)})

@@ -261,12 +261,13 @@ def test_direct_callback_may_stop_its_socket(line) -> None:
     [
         ({"action": "foobar"}, f"Unknown action 'foobar'. Must be one of: {ACTIONS}"),
         ({"action": "callback_async", "callback": "x"}, "Value for callback: 'x' is not callable"),
+        ({"action": "callback_async"}, "Value for callback: 'None' is not callable"),
         ({"action": "callback_direct", "callback": "x"}, "Value for callback: 'x' is not callable"),
         ({"queue": queue.Queue()}, None),
         ({"callback": print}, None),
         ({"return_format": "xml"}, None),
     ],
-    ids=["action", "async", "direct", "queue", "callback", "format"],
+    ids=["action", "async", "missing", "direct", "queue", "callback", "format"],
 )
 def test_wrong_argument_is_refused_and_leaves_nothing(arguments: dict, text: str | None) -> None:
     with pytest.raises(ValueError) as caught:
