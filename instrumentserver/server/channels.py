@@ -70,7 +70,8 @@ class ChannelOperations:
     def read(self, caller: Caller, path: str, items: list[list[Any]]) -> list[Any]:
         """Read parameters in turn, ``[path]`` each: ``[True, value, timestamp]`` or ``[False, failure]`` for each.
 
-        The timestamp is in seconds since 1970. A parameter that can only be set has the value that it was set to.
+        The timestamp is in seconds since 1970. A parameter that can only be set has the value that it was set to, and
+        a stream its latest one; and the time of that.
         """
         replies: list[list[Any]] = []
         for (place,) in items:
@@ -108,13 +109,14 @@ class ChannelOperations:
 
     def _read(self, caller: Caller, place: str) -> tuple[Any, float]:
         target = self._instruments.target(place)
-        if target.get is None:
+        get = target.get
+        if target.is_cache or get is None:
             cache = target.thing.cache
             written = cache.timestamp
             return cache.get(get_if_invalid=False), 0.0 if written is None else written.timestamp()
         caller.begin(target.hosted, Op.GET, place)
         try:
-            return target.get(), time.time()
+            return get(), time.time()
         finally:
             caller.end()
 

@@ -148,7 +148,13 @@ def _describe_module(
     paths: _Paths,
     address_of: AddressOf,
 ) -> ModuleSchema:
-    lists = [(name, found) for name, found in module.submodules.items() if isinstance(found, ChannelTuple)]
+    # A thread of the driver may have added more than was found: the next version tells of it.
+    below = {
+        name: found
+        for name, found in module.submodules.items()
+        if isinstance(found, ChannelTuple) or id(found) in paths
+    }
+    lists = [(name, found) for name, found in below.items() if isinstance(found, ChannelTuple)]
     known = {*module.parameters, *module.functions, *module.submodules}
     members = list(_public_members(module, _QCODES_MODULES))
     return ModuleSchema(
@@ -182,15 +188,13 @@ def _describe_module(
             and (address := address_of(member)) is not None
         ],
         submodules=[
-            (name, paths[id(found)][1])
-            for name, found in module.submodules.items()
-            if isinstance(found, InstrumentBase)
+            (name, paths[id(found)][1]) for name, found in below.items() if isinstance(found, InstrumentBase)
         ],
         channel_lists=[
             _describe_channels(name, found, [paths[id(channel)][1] for channel in found], is_portable)
             for name, found in lists
         ],
-        order=list(module.submodules),
+        order=list(below),
         special=special_methods(type(module)),
         logger_name=module.log.logger.name,
     )

@@ -38,9 +38,10 @@ class Target:
         thing: The instrument, module, channel list, parameter or function itself.
         get: Reads it, where it is a parameter that can be read.
         set: Sets it, where it is a parameter that can be set.
+        is_cache: Whether a parameter's cache is all that there is to read: nobody can get it, or it is a stream.
     """
 
-    __slots__ = ("get", "hosted", "set", "thing", "version")
+    __slots__ = ("get", "hosted", "is_cache", "set", "thing", "version")
 
     def __init__(self, hosted: Hosted, thing: Any) -> None:
         self.hosted = hosted
@@ -49,6 +50,7 @@ class Target:
         is_parameter = isinstance(thing, ParameterBase)
         self.get: Callable[..., Any] | None = getattr(thing, "get", None) if is_parameter else None
         self.set: Callable[..., Any] | None = getattr(thing, "set", None) if is_parameter else None
+        self.is_cache = self.get is None or getattr(thing, "is_stream", False) is True
 
 
 class Hosted:

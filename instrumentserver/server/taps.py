@@ -24,8 +24,12 @@ from .kept import IMMUTABLE
 __all__ = ["Listener", "Tap", "tap_cache", "true_source", "untap_cache"]
 
 Lock = AbstractContextManager[Any]
-Listener = Callable[[Any, bool], None]
-"""Called with a value that went into the cache, and whether setting the parameter brought it."""
+Listener = Callable[..., None]
+"""Called with a value that went into the cache, and whether setting the parameter brought it.
+
+Of a stream also with its time, seconds since 1970: everything that goes into the cache of a parameter whose
+``is_stream`` is true is an event of the time that the cache has for it.
+"""
 
 _MOST_FRAMES: Final = 8
 _guard: Final = threading.Lock()
@@ -115,6 +119,20 @@ def _tapped(parameter: ParameterBase, tap: Tap) -> Callable[..., None]:
     return update_with
 
 
+def _tapped_stream(tap: Tap) -> Callable[..., None]:
+    """Return what stands in the place of the ``_update_with`` of a stream's cache."""
+    fill, order = tap.fill, tap.order
+
+    def update_with(*, value: Any, raw_value: Any, timestamp: datetime | None = None) -> None:
+        when = time() if timestamp is None else timestamp.timestamp()
+        with order:
+            fill(value=value, raw_value=raw_value, timestamp=timestamp)
+            for listener in tap.listeners:
+                listener(value, True, when)
+
+    return update_with
+
+
 def _code_of(parameter: ParameterBase, name: str) -> Any:
     return getattr(getattr(parameter, name, None), "__code__", None)
 
@@ -136,7 +154,9 @@ def tap_cache(parameter: ParameterBase, listener: Listener, order: Lock, wake: C
         tap = _taps.get(parameter.cache)
         if tap is None:
             tap = _taps[parameter.cache] = Tap(parameter, order, wake)
-            parameter.cache._update_with = _tapped(parameter, tap)  # type: ignore[method-assign]
+            is_stream = getattr(parameter, "is_stream", False) is True
+            tapped = _tapped_stream(tap) if is_stream else _tapped(parameter, tap)
+            parameter.cache._update_with = tapped  # type: ignore[method-assign]
         with tap.order:
             tap.wake()
             tap.listeners = (*tap.listeners, listener)

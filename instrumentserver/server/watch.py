@@ -188,7 +188,7 @@ class Watch:
         else:
             self._hear(update.value, True)
 
-    def _hear(self, value: Any, is_set: bool) -> None:
+    def _hear(self, value: Any, is_set: bool, when: float | None = None) -> None:
         """Publish what went into the cache of the parameter, or of the one that it delegates to."""
         try:
             for delegate in self._delegates:
@@ -196,12 +196,18 @@ class Watch:
         except Exception as error:  # noqa: BLE001  (a parser of the driver's, which a set must not suffer from)
             self._fail(_text_of(error))
             return
-        self.publish(value, is_set)
+        self.publish(value, is_set, when)
 
     # Events
 
-    def publish(self, value: Any, is_set: bool) -> None:
-        """Tell the subscribers of a value, unless it was not set and is the one that they know."""
+    def publish(self, value: Any, is_set: bool, when: float | None = None) -> None:
+        """Tell the subscribers of a value, unless it was not set and is the one that they know.
+
+        Args:
+            value: The value.
+            is_set: Whether it was set.
+            when: Its time, seconds since 1970; None for now.
+        """
         with self._guard:
             self.wake()
             latest = self._latest
@@ -211,7 +217,7 @@ class Watch:
             self._sequence = sequence = self._sequence + 1
             self._latest = change = [
                 value if type(value) in IMMUTABLE else kept_value(value),
-                time(),
+                time() if when is None else when,
                 sequence,
             ]
             if self._waiting:
