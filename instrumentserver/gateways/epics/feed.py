@@ -181,8 +181,10 @@ class Feed:
         self._open(subscription)
 
     def _tell_held(self) -> None:
-        """Tell what has come since the first reading, although its time is not later."""
+        """Tell what has come since the first reading, although its time is not later; from now on all is told."""
         with self._is_updated:
+            # Times may step back: a clock that is put right would keep a monitor silent until it is past this.
+            self._fresh_at = 0.0
             held, self._held = self._held, None
             if held is not None and self._is_open and not _is_same(self._latest, held):
                 self._post(held)

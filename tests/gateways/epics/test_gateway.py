@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,19 @@ class Small(Instrument):
     def grow(self) -> None:
         """Get one more parameter."""
         self.add_parameter("y", ManualParameter, initial_value=2.0, vals=Numbers())
+
+
+class Stepping(Instrument):
+    """An instrument whose parameter has the time that it is told, which may step back as a computer's clock does."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.add_parameter("x", get_cmd=None, set_cmd=False, initial_cache_value=0.0, vals=Numbers())
+        self.x.is_stream = True
+
+    def take(self, value: float, moment: float) -> None:
+        """Have a value of a time, seconds since 1970."""
+        self.x.cache._update_with(value=value, raw_value=value, timestamp=datetime.fromtimestamp(moment))
 
 
 # Refusals
@@ -334,6 +348,17 @@ def test_server_may_come_later(new_name: Callable[[], str], own_clients: Clients
 
 
 # How it is asked for
+
+
+def test_changes_are_told_although_the_time_steps_back(server: Server, own_clients: Clients) -> None:
+    stepping: Any = server.create(Stepping, "stepping")
+    stepping.take(1.0, 2000.0)
+    with Gateway([server.name], pva=False, **PORTS) as gateway:
+        received = Received(own_clients.pv(gateway.ca_port or 0, "stepping:x").subscribe())
+        assert received.values(1) == [1.0]
+        for value in (2.0, 3.0):
+            stepping.take(value, 1000.0 + value)
+            assert received.values(1) == [value]
 
 
 def test_read_only_gateway_takes_no_write(server: Server, own_clients: Clients) -> None:
