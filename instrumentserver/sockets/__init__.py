@@ -17,7 +17,7 @@ from .constants import (
     UNKNOWN_COMMAND,
 )
 from .failures import NoLiveServer, PortStillReserved, UnknownCodename
-from .live import LiveSocket
+from .live import LivePoint, LiveServer, LiveSocket, LiveSubscription
 from .pull import (
     CommonDataPullSocket,
     DataPullSocket,
@@ -49,7 +49,10 @@ __all__ = [
     "DateDataPullClient",
     "DateDataPullSocket",
     "DateDataSocket",
+    "LivePoint",
+    "LiveServer",
     "LiveSocket",
+    "LiveSubscription",
     "NoLiveServer",
     "PortStillReserved",
     "PullUDPHandler",
