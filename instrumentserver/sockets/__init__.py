@@ -6,6 +6,7 @@ to a live server. Whoever reaches a socket's port may use it: listen at ``host='
 
 from __future__ import annotations
 
+from .bridge import Control, Publication, control, plain, publish
 from .constants import (
     BAD_CHARS,
     OLD_DATA,
@@ -43,6 +44,7 @@ __all__ = [
     "UNKNOWN_COMMAND",
     "CallBackThread",
     "CommonDataPullSocket",
+    "Control",
     "DataPullSocket",
     "DataPushSocket",
     "DataSocket",
@@ -55,8 +57,12 @@ __all__ = [
     "LiveSubscription",
     "NoLiveServer",
     "PortStillReserved",
+    "Publication",
     "PullUDPHandler",
     "PushUDPHandler",
     "Statistics",
     "UnknownCodename",
+    "control",
+    "plain",
+    "publish",
 ]
