@@ -41,9 +41,11 @@ def told_to_end() -> Iterator[threading.Event]:
     is_ended = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: is_ended.set()) for number in numbers]
-    yield is_ended
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
+    try:
+        yield is_ended
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def print_table(head: list[str], rows: list[list[str]], say: Callable[[str], None] = click.echo) -> None:
