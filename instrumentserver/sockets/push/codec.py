@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import marshal
 from typing import Any, Final
 
 from ..constants import PUSH_ACK, PUSH_ERROR, PUSH_EXCEP, PUSH_RET, TYPE_FROM_STRING, UNKNOWN_COMMAND
@@ -22,6 +21,7 @@ __all__ = [
 
 COMMANDS: Final = ("json_wn#", "raw_wn#", "name", "status", "commands")
 RETURN_FORMATS: Final = ("json", "raw", "string")
+_CONTAINERS: Final = (dict, list)
 _TYPE_NAMES: Final = {int: "int", float: "float", bool: "bool", str: "str"}
 
 
@@ -41,16 +41,16 @@ def decode_push(text: str) -> dict[str, Any]:
 
 
 def copied(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of decoded data that shares nothing with it.
-
-    Raises:
-        Refused: It is nested too deeply.
-    """
-    # Lists, dicts and plain values only. copy.deepcopy takes ten times as long, and ends at a third of the depth.
-    try:
-        copy: dict[str, Any] = marshal.loads(marshal.dumps(data))
-    except ValueError:
-        raise encode_error("The data is nested too deeply") from None
+    """Return a copy of decoded data, dicts and lists of plain values, that shares nothing with it."""
+    # copy.deepcopy takes ten times as long, and ends at a third of the depth that JSON may have.
+    copy = data.copy()
+    inside: list[Any] = [copy]
+    while inside:
+        container = inside.pop()
+        for key, value in container.items() if type(container) is dict else enumerate(container):
+            if type(value) in _CONTAINERS:
+                container[key] = fresh = value.copy()
+                inside.append(fresh)
     return copy
 
 
@@ -60,8 +60,15 @@ def encode_error(text: str) -> Refused:
 
 
 def encode_ack(data: dict[str, Any]) -> str:
-    """Return the reply that data was accepted; what Python's ``ast.literal_eval`` reads."""
-    return f"{PUSH_ACK}#{data!r}"
+    """Return the reply that data was accepted; what Python's ``ast.literal_eval`` reads.
+
+    Raises:
+        Refused: It is nested too deeply to be written.
+    """
+    try:
+        return f"{PUSH_ACK}#{data!r}"
+    except RecursionError:
+        raise encode_error("The data is nested too deeply") from None
 
 
 def encode_exception(error: BaseException) -> str:
