@@ -439,11 +439,13 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     A call over the limit raises `CallTimeout`; the server finishes it all the same. The limit holds for the
     present thread and context.
     """
-    token = _time_limit.set(seconds)
+    before = _time_limit.get()
     try:
+        # Inside: Ctrl-C may come right after it, and the limit would hold for ever.
+        _time_limit.set(seconds)
         yield
     finally:
-        _time_limit.reset(token)
+        _time_limit.set(before)
 
 
 _sessions: Final[dict[tuple[str, str], Session]] = {}
