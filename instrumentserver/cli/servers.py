@@ -58,25 +58,27 @@ def start(
 ) -> None:
     """Start the server NAME, or have a running one listen at more addresses."""
     server, is_new = started_server(name, linger=linger, listen=listen, allow=allow, insecure=insecure)
-    click.echo(
-        f"server {name} {'started' if is_new else 'runs already'}, pid {server.pid}: {', '.join(server.addresses)}"
-    )
-    keys = ServerKeys(name)
-    if keys.is_there:
-        click.echo(f"certificate {keys.fingerprint}; tokens: instrumentserver token show {name}")
-    if foreground:
-        _stay(server)
-
-
-def _stay(server: Server) -> None:
-    """Wait until the server ends, or somebody says that it shall."""
+    if not foreground:
+        _tell(server, is_new=is_new)
+        return
+    # Whoever has read that it started may press Ctrl-C.
     with told_to_end() as is_told:
+        _tell(server, is_new=is_new)
         while not is_told.wait(_LOOK_SECONDS):
             if wait_for_exit(server.pid, 0):
-                click.echo(f"server {server.name} has ended")
+                click.echo(f"server {name} has ended")
                 return
     server.stop()
-    click.echo(f"server {server.name} stopped")
+    click.echo(f"server {name} stopped")
+
+
+def _tell(server: Server, *, is_new: bool) -> None:
+    """Print where a server listens, and who can prove that it is the right one."""
+    state = "started" if is_new else "runs already"
+    click.echo(f"server {server.name} {state}, pid {server.pid}: {', '.join(server.addresses)}")
+    keys = ServerKeys(server.name)
+    if keys.is_there:
+        click.echo(f"certificate {keys.fingerprint}; tokens: instrumentserver token show {server.name}")
 
 
 @main.command()

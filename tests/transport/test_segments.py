@@ -13,6 +13,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 from qcodes.instrument import Instrument
+from received import eventually
 
 from instrumentserver import Server, start_server
 from instrumentserver.errors import ProtocolError
@@ -256,11 +257,18 @@ def test_connections_leave_no_descriptors_behind(new_name: Callable[[], str]) ->
     camera: Camera = server.create(Camera, "camera")  # type: ignore[assignment]
     session = server._session
 
-    def use() -> int:
+    def use() -> None:
         for value in range(6):
             camera.take(value)
         session.close()
         gc.collect()
+
+    def opened() -> int:
         return len(os.listdir("/proc/self/fd"))
 
-    assert len({use() for _ in range(4)}) == 1
+    use()
+    before = opened()
+    for _ in range(10):
+        use()
+    # What other tests of this process have left may close meanwhile, or a moment later.
+    eventually(lambda: opened() < before + 10)
