@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import threading
@@ -55,17 +54,58 @@ def launch(options: ServerOptions) -> bool:
         sender.close()
         # The server outlives this process: Python must not wait for it at the end.
         multiprocess_process._children.discard(process)
-        watch_exit(process.pid, functools.partial(_exit_code, process, os.getpid()))
-        return _await(receiver, process, options)
+        for each in list(_exits):
+            each.look()
+        exit_ = _Exit(process)
+        _exits.add(exit_)
+        watch_exit(process.pid, exit_.code)
+        return _await(receiver, exit_, options)
 
 
-def _exit_code(process: Any, parent: int) -> int | None:
-    """Return how a process ended, None if it has not; its connections close a moment before it has."""
-    if os.getpid() != parent:
-        return None
-    process.join(_EXIT_SECONDS)
-    code: int | None = process.exitcode
-    return code
+class _Exit:
+    """How a process ended. One that has ended is let go of: it has two descriptors.
+
+    Args:
+        process: A process of multiprocess that this one has started.
+    """
+
+    def __init__(self, process: Any) -> None:
+        self._process = process
+        self._parent = os.getpid()
+        self._code: int | None = None
+        self._guard = threading.Lock()
+
+    def code(self) -> int | None:
+        """Return the exit code, None if it has not ended; its connections close a moment before it has."""
+        return self._look(_EXIT_SECONDS)
+
+    def kill(self) -> None:
+        """Kill the process, if it has not ended."""
+        with self._guard:
+            if self._process is not None:
+                self._process.kill()
+
+    def look(self) -> None:
+        """Let go of the process if it has ended."""
+        self._look(0)
+
+    def _look(self, seconds: float) -> int | None:
+        if os.getpid() != self._parent:
+            return None
+        with self._guard:
+            if self._process is None:
+                return self._code
+            self._process.join(seconds)
+            self._code = self._process.exitcode
+            if self._code is not None:
+                self._process.close()
+                self._process = None
+                _exits.discard(self)
+            return self._code
+
+
+_exits: Final[set[_Exit]] = set()
+"""Those of processes that have not ended yet, as far as is known."""
 
 
 def _occupy_standard_descriptors() -> None:
@@ -97,18 +137,17 @@ def _start(process: Any) -> None:
         ) from error
 
 
-def _await(receiver: Any, process: Any, options: ServerOptions) -> bool:
+def _await(receiver: Any, exit_: _Exit, options: ServerOptions) -> bool:
     if not receiver.poll(_START_SECONDS):
-        process.kill()
+        exit_.kill()
         raise ServerStartFailed(
             f"server {options.name!r} was not ready within {_START_SECONDS:g} s and was killed"
         )
     try:
         outcome, text = receiver.recv()
     except EOFError:
-        process.join()
         raise ServerStartFailed(
-            f"server {options.name!r} ended with exit code {process.exitcode} before it was ready"
+            f"server {options.name!r} ended with exit code {exit_.code()} before it was ready"
         ) from None
     if outcome == "refused":
         raise UsageError(text)

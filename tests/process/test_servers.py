@@ -430,3 +430,16 @@ def test_the_second_server_is_fast_and_small(new_name: Callable[[], str]) -> Non
     assert min(times) < 0.05
     assert private < 10_000, f"{private} kB"
     print(f"start {1e3 * min(times):.0f} ms, private memory {private / 1e3:.1f} MB")  # noqa: T201
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not list descriptors")
+def test_servers_that_have_ended_leave_no_descriptors(new_name: Callable[[], str]) -> None:
+    def start_and_stop() -> int:
+        start_server(new_name()).stop()
+        return len(os.listdir("/proc/self/fd"))
+
+    before = start_and_stop()
+    for _ in range(10):
+        after = start_and_stop()
+    # The latest one is let go of by the next start.
+    assert after < before + 10
